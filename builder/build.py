@@ -22,6 +22,7 @@ from twigma.core.parts import last_settings
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.rehydrate.accounting import require_photos
 
 
 @dataclass
@@ -46,8 +47,10 @@ def build(
     """Run every stage that adds columns; each does only what is missing or out of date.
 
     Shards that cannot be read are left out, and named at the end by RuntimeError, when all others have their columns.
+    ValueError where there are posts and no photo.
     """
     work = Workspace(work)
+    require_photos(work)
     built = Built()
     failed = list[str]()
 

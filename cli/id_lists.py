@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twigma.cli.facts import show
+from twigma.core.values import plural
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +54,10 @@ def checked_lines(facts: "CheckedList") -> Iterator[str]:
         period = f", posts of {facts['first_month']}"
     if facts["months"] > 1:
         period += f" to {facts['last_month']} ({facts['months']} months)"
-    counts = f"{facts['ids']:,} distinct ids on {facts['rows']:,} rows"
-    yield f"{facts['file']}: {counts}{period}"
+    ids = "1 distinct id"
+    if facts["ids"] != 1:
+        ids = f"{facts['ids']:,} distinct ids"
+    yield f"{facts['file']}: {ids} on {plural(facts['rows'], 'row')}{period}"
     yield from _doubtful_lines(facts)
 
 
@@ -185,7 +188,7 @@ def _doubtful_lines(facts: "ListFacts") -> Iterator[str]:
         yield f"  {doubt}"
     if facts["skipped"]:
         where = f", all in {facts['quarantine']}" if facts["quarantine"] else ""
-        yield f"  {facts['skipped']:,} lines skipped{where}"
+        yield f"  {plural(facts['skipped'], 'line skipped')}{where}"
     for skipped in facts["skipped_first"]:
         yield f"  line {skipped['line']}: {skipped['reason']}: {skipped['value']!r}"
 

@@ -9,6 +9,7 @@ import click
 from twigma.cli.facts import json_option, show
 from twigma.cli.id_lists import check_list, checked_lines
 from twigma.cli.options import FILE, PATH, count_lines, work_with_pages_option
+from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -117,14 +118,18 @@ def _import_facts(work: Path, result: "ImportResult") -> "ImportFacts":
 
 
 def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
+    from twigma.rehydrate.accounting import describe_missing_photos
+
     for one in facts["archives"]:
         if one["imported_before"]:
             yield f"{one['file']}: imported before, nothing added"
         else:
-            new = f"{one['new']:,} ids new to {work}"
-            yield f"{one['file']}: {one['records']:,} records of posts, {new}"
+            records = plural(one["records"], "record of posts")
+            new = plural(one["new"], f"id new to {work}")
+            yield f"{one['file']}: {records}, {new}"
         if one["quarantine"]:
-            yield f"  {one['skipped']:,} lines skipped: {one['quarantine']}"
+            skipped = plural(one["skipped"], "line skipped")
+            yield f"  {skipped}: {one['quarantine']}"
     reasons = {}
     for row in facts["left_out"]:
         reasons[f"{row['what']}: {row['reason']}"] = row["count"]
@@ -136,4 +141,5 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
             f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at "
             f"most ${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
         )
-    yield f"next: twigma rehydrate --work {work}"
+    no_photos = describe_missing_photos(work)
+    yield f"next: {no_photos or f'twigma rehydrate --work {work}'}"

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import out_option, read_work_option, work_option
 from twigma.core.names import join_names
-from twigma.core.values import plural
+from twigma.core.values import plural, size_text
 from twigma.core.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -202,6 +202,7 @@ def fetch_photos(
     work: Path, engine: str, retry: tuple[str, ...], photos: dict[str, Any]
 ) -> None:
     """Fetch the photos of every known post and address, and print their counts by status."""
+    from twigma.rehydrate.accounting import describe_missing_photos
     from twigma.rehydrate.fetch.fetch import fetch
 
     counts = fetch(
@@ -215,7 +216,10 @@ def fetch_photos(
     folder = Workspace(work).shards
     by_status = {row["status"]: row["images"] for row in counts.to_pylist()}
     facts: PhotosFacts = {"folder": str(folder), "by_status": by_status}
-    show({"photos": facts}, count_lines(by_status, f"photos in {folder}:"))
+    heading = f"photos in {folder}:"
+    if not by_status:
+        heading = describe_missing_photos(work) or heading
+    show({"photos": facts}, count_lines(by_status, heading))
 
 
 def lookup_facts(result: "Lookup") -> "LookupFacts":

@@ -4,10 +4,12 @@
 `twigma analyze --reference NAME` finds them here.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from twigma.builder.references.catalogue import TABLE
 from twigma.builder.references.record import NAME as ABOUT
 from twigma.builder.references.record import empty_set, read_about
 from twigma.core.model_identity import describe, differing
@@ -21,7 +23,10 @@ ROLES = ("photographs", "paintings", "prompts")
 
 
 def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
-    """Name and folder of a reference set passed as NAME=FOLDER, or as NAME for `refs/NAME`."""
+    """Name and folder of a reference set passed as NAME=FOLDER, or as NAME for `refs/NAME`.
+
+    ValueError for a path without a name, or an address; FileNotFoundError where there is no such set, or an empty one.
+    """
     name, mark, place = text.partition("=")
     if not name or (mark and not place):
         raise ValueError(
@@ -34,14 +39,32 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
     if mark:
         _refuse_empty(Path(place))
         return name, Path(place)
+    if _is_path(name):
+        raise ValueError(
+            f"--reference: {name} is a path: a reference set or working folder there is taken by "
+            f"--reference NAME={name}; of pictures there, `twigma reference add NAME {name}` makes a set, which is "
+            "taken by --reference NAME"
+        )
     if not (folder / name).is_dir():
         known = sorted(path.name for path in folder.glob("*") if path.is_dir())
+        makes = f"`twigma reference add {name}` makes it"
+        if name not in TABLE:
+            makes = f"`twigma reference add {name} PATH` makes one of pictures, embeddings or texts"
         raise FileNotFoundError(
-            f"no reference set {name!r} in {folder} (there: {', '.join(known) or 'none'}): `twigma reference add "
-            f"{name}` makes it, and --reference NAME=FOLDER takes one from elsewhere"
+            f"no reference set {name!r} in {folder} (there: {', '.join(known) or 'none'}): {makes}, and "
+            "--reference NAME=FOLDER takes one from elsewhere"
         )
     _refuse_empty(folder / name)
     return name, folder / name
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text names a folder rather than a set: no set is called `..`, `~` or a path of several parts.
+
+    >>> _is_path("../p30"), _is_path("."), _is_path("artbench")
+    (True, True, False)
+    """
+    return text.startswith((".", "~")) or "/" in text or os.sep in text
 
 
 def _refuse_empty(folder: Path) -> None:

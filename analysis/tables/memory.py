@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from twigma.analysis.tables.rows import table_files
 from twigma.core.names import DEFAULT, with_name
 from twigma.core.tables import nearest_folder
+from twigma.core.values import size_text
 
 GROUP = Path("/sys/fs/cgroup")  # of this process in a container; Linux
 MEMINFO = Path("/proc/meminfo")
@@ -59,8 +60,8 @@ def require(need: Need, folder: Path) -> None:
     room = shutil.disk_usage(nearest_folder(folder)).free
     if need.disk > room:
         raise ValueError(
-            f"{need.rows:,} rows are decoded to {need.disk / GB:.1f} GB on the disk of {folder}, which has "
-            f"{room / GB:.1f} GB: write the report to a larger disk (--out), or {advice}"
+            f"{need.rows:,} rows are decoded to {size_text(need.disk)} on the disk of {folder}, which has "
+            f"{size_text(room)}: write the report to a larger disk (--out), or {advice}"
         )
 
 

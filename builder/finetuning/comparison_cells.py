@@ -35,6 +35,24 @@ def comparison_cells(
     return cells
 
 
+def name_peers(
+    followers: bool, dates: bool, when: str = "at about the same time"
+) -> str:
+    """What an image is compared with, where any followers and any dates are known, or not.
+
+    >>> name_peers(True, True), name_peers(False, True), name_peers(False, False)
+    ('posts with as many followers at about the same time', 'posts at about the same time', 'all others')
+    """
+    if not followers and not dates:
+        return "all others"
+    words = ["posts"]
+    if followers:
+        words.append("with as many followers")
+    if dates:
+        words.append(when)
+    return " ".join(words)
+
+
 def _strata(
     followers: NDArray[np.float64], times: NDArray[np.float64]
 ) -> list[NDArray[np.int64]]:

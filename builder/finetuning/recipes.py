@@ -9,8 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twigma.builder.finetuning.comparison_cells import name_peers
 from twigma.builder.finetuning.settings import Settings
-from twigma.builder.finetuning.share_table import Stratum, markdown_table
+from twigma.builder.finetuning.share_table import (
+    Stratum,
+    have_dates,
+    have_followers,
+    markdown_table,
+    unknown_sentence,
+)
 from twigma.builder.finetuning.splits import SPLITS
 from twigma.builder.finetuning.trainer_files import TRAINED_ON, TrainingImage
 
@@ -58,7 +65,7 @@ In these lines `{name}` is the path of this folder, from wherever you are:
 SHARES = """
 ## Was the comparison fair?
 
-Chosen of all compared images, by the number of followers and the year:
+Chosen of all compared images{groups}:
 
 {table}
 {uneven}"""
@@ -143,7 +150,7 @@ def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
     text = README.format(
         title=_title(settings),
         counts=f"{sum(counts.values()):,} images: {', '.join(listed)}.",
-        about=_about(settings, facts.selected),
+        about=_about(settings, facts),
         name=facts.name,
         resolution=settings.resolution,
         repeats=settings.repeats,
@@ -153,18 +160,30 @@ def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
     if facts.strata:
         uneven = f"\nIt is not level: {facts.uneven}.\n" if facts.uneven else ""
         table = markdown_table(facts.strata)
-        text += SHARES.format(table=table, uneven=uneven)
+        groups = _groups(facts.strata)
+        text += SHARES.format(groups=groups, table=table, uneven=uneven)
     return text
+
+
+def _groups(strata: Sequence[Stratum]) -> str:
+    """What the rows and columns of the table are, as far as it is known."""
+    known = []
+    if have_followers(strata):
+        known.append("the number of followers")
+    if have_dates(strata):
+        known.append("the year")
+    return f", by {' and '.join(known)}" if known else ""
 
 
 def _title(settings: Settings) -> str:
     return EVERYTHING if settings.everything else LIKED
 
 
-def _about(settings: Settings, selected: bool) -> str:
+def _about(settings: Settings, facts: Facts) -> str:
     """The paragraph on selection, captions and rights."""
-    sentences = [_selection(settings), CAPTIONS[settings.captions]]
-    if selected:
+    selection = _selection(settings, facts.strata)
+    sentences = [selection, CAPTIONS[settings.captions]]
+    if facts.selected:
         sentences.insert(1, BY_HAND)
     if settings.trigger:
         sentences.append(f'Each begins with "{settings.trigger}".')
@@ -172,14 +191,19 @@ def _about(settings: Settings, selected: bool) -> str:
     return textwrap.fill(" ".join(sentences), WIDTH)
 
 
-def _selection(settings: Settings) -> str:
+def _selection(settings: Settings, strata: Sequence[Stratum]) -> str:
     if settings.everything:
         return "All images that the filters of `twigma liked --all` leave."
     top = f"{100 * (1 - settings.quantile):.3g} %"
-    return (
-        f"Images whose likes are in the top {top} of posts with as many followers at about the same time, at most "
-        f"{settings.per_author:,} of an author. None is without likes."
+    peers = name_peers(have_followers(strata), have_dates(strata))
+    text = (
+        f"Images whose likes are in the top {top} of {peers}, at most {settings.per_author:,} of an author. "
+        "None is without likes."
     )
+    unknown = unknown_sentence(strata)
+    if unknown:
+        text += f" {unknown[0].upper()}{unknown[1:]}."
+    return text
 
 
 def _about_splits(warning: str) -> str:

@@ -10,7 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from twigma.builder.finetuning.comparison_cells import comparison_cells
+from twigma.builder.finetuning.comparison_cells import (
+    comparison_cells,
+    name_peers,
+)
 from twigma.builder.finetuning.like_residuals import (
     follower_percentiles,
     residual_likes,
@@ -28,7 +31,6 @@ from twigma.builder.finetuning.row_keys import (
 CHOSEN_PER_CELL = 5  # a cell is as large as it takes to choose this many
 # Of the quantile: an image of a lower percentile replaces none, though the share is not reached then.
 LOWEST = 0.5
-UNPOPULAR = "likes not in the top of posts with as many followers at that time"
 NO_LIKES = "no likes"
 TOO_MANY = "over the number of images of one author"
 
@@ -63,7 +65,8 @@ def select_liked(
     share = 1 - quantile
     followers = follower_counts(candidates)
     enough = math.ceil(CHOSEN_PER_CELL / share)
-    cells = comparison_cells(followers, post_times(candidates), enough)
+    times = post_times(candidates)
+    cells = comparison_cells(followers, times, enough)
     residuals = residual_likes(candidates)
     percentiles = follower_percentiles(residuals, followers, enough)
     best_first = np.argsort(-percentiles, kind="stable")
@@ -72,9 +75,17 @@ def select_liked(
     ranking = Ranking(cells, best_first, eligible, author_numbers(candidates))
     chosen, over = choose(ranking, share, per_author)
     rest = ~chosen & ~over
-    reasons = exclude(reasons, rows[rest & has_likes], UNPOPULAR)
+    reasons = exclude(reasons, rows[rest & has_likes], _unpopular(followers, times))
     reasons = exclude(reasons, rows[rest & ~has_likes], NO_LIKES)
     return exclude(reasons, rows[over], TOO_MANY)
+
+
+def _unpopular(followers: NDArray[np.float64], times: NDArray[np.float64]) -> str:
+    """Why an image is left out whose likes are too few, by what they were compared among."""
+    has_followers = bool(np.isfinite(followers).any())
+    has_dates = bool(np.isfinite(times).any())
+    peers = name_peers(has_followers, has_dates, "at that time")
+    return f"likes not in the top of {peers}"
 
 
 @dataclass(frozen=True)

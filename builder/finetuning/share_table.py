@@ -108,6 +108,28 @@ def uneven_sentence(strata: Sequence[Stratum]) -> str:
     return f"chosen is {overall:.1%} of all images, but {'; '.join(uneven)}"
 
 
+def have_followers(strata: Sequence[Stratum]) -> bool:
+    """Whether the followers of any compared image are known."""
+    return any(each.fewest_followers is not None for each in strata)
+
+
+def have_dates(strata: Sequence[Stratum]) -> bool:
+    """Whether the date of any compared image is known."""
+    return any(each.year != UNKNOWN for each in strata)
+
+
+def unknown_sentence(strata: Sequence[Stratum]) -> str:
+    """What is not known of any compared image, and what it was compared by therefore; "" where both are known."""
+    followers, dates = have_followers(strata), have_dates(strata)
+    if followers and dates:
+        return ""
+    if dates:
+        return "followers are not known, so compared by time alone"
+    if followers:
+        return "dates are not known, so compared by followers alone"
+    return "neither followers nor dates are known, so compared with all others"
+
+
 def _why(strata: Sequence[Stratum]) -> str:
     """What keeps images of these strata from being chosen, in brackets."""
     images = sum(each.images for each in strata)
@@ -117,13 +139,24 @@ def _why(strata: Sequence[Stratum]) -> str:
 
 
 def margin_range(strata: Sequence[Stratum]) -> str:
-    """The lowest and highest share in the tenths by followers, and in the years."""
-    ranges: dict[str, list[float]] = {"tenths by followers": [], "years": []}
+    """The lowest and highest share in the tenths by followers, and in the years; of what is known of any image.
+
+    Where neither is known, the share of all images.
+    """
+    ranges: dict[str, list[float]] = {}
+    if have_followers(strata):
+        ranges["tenths by followers"] = []
+    if have_dates(strata):
+        ranges["years"] = []
+    if not ranges:
+        chosen = sum(each.chosen for each in strata)
+        return f"{chosen / sum(each.images for each in strata):.1%} of all images"
     for label, members in _margins(strata):
         images = sum(each.images for each in members)
         share = sum(each.chosen for each in members) / images
         name = "tenths by followers" if label.endswith("followers") else "years"
-        ranges[name].append(share)
+        if name in ranges:
+            ranges[name].append(share)
     parts = []
     for name, shares in ranges.items():
         parts.append(f"{min(shares):.1%} to {max(shares):.1%} in the {name}")
@@ -131,10 +164,13 @@ def margin_range(strata: Sequence[Stratum]) -> str:
 
 
 def markdown_table(strata: Sequence[Stratum]) -> str:
-    """Chosen of images, a row a tenth by followers and a column a year."""
+    """Chosen of images, a row a tenth by followers and a column a year; one of each where they are not known."""
     years = sorted({each.year for each in strata})
+    heads = years if have_dates(strata) else ["images"]
+    by_followers = have_followers(strata)
+    corner = "followers" if by_followers else "chosen"
     lines = [
-        f"| followers | {' | '.join(years)} | share |",
+        f"| {corner} | {' | '.join(heads)} | share |",
         f"|---|{'---:|' * (len(years) + 1)}",
     ]
     for label in dict.fromkeys(each.followers for each in strata):
@@ -144,7 +180,7 @@ def markdown_table(strata: Sequence[Stratum]) -> str:
             cells[each.year] = f"{each.chosen:,} of {each.images:,}"
         chosen = sum(each.chosen for each in members)
         share = chosen / sum(each.images for each in members)
-        name = _follower_range(members[0])
+        name = _follower_range(members[0]) if by_followers else "all"
         lines.append(f"| {name} | {' | '.join(cells.values())} | {share:.1%} |")
     return "\n".join(lines)
 

@@ -71,9 +71,10 @@ def publish_zenodo(
 
     It becomes the next version of `record`, else of the record that was published from `work` before; without either
     a new one is made, of what the release says it is. A draft that an earlier run left is taken up again. The token is
-    $ZENODO_TOKEN. Raises ValueError when the folder is no complete release, is too large for a record, or the record
-    has this version with other files; FileNotFoundError when there is no such record, PermissionError when Zenodo
-    refuses the token, RuntimeError when another process publishes, OSError when Zenodo does not answer.
+    $ZENODO_TOKEN. What needs none is refused without `go`, too. Raises ValueError when the folder is no complete
+    release, is too large for a record, names no creators for a new one, or the record has this version with other
+    files; FileNotFoundError when there is no such record, PermissionError when Zenodo refuses the token, RuntimeError
+    when another process publishes, OSError when Zenodo does not answer.
     """
     release = Path(release)
     twigma.check_files(release)
@@ -83,6 +84,8 @@ def publish_zenodo(
     server = url or (SANDBOX if sandbox else ZENODO)
     place = Place("zenodo", server, sandbox, identity_of_release(release).name)
     work = Workspace(work)
+    if record is None and publications.last_publication(work, place) is None:
+        record_metadata(release, version)  # refuses what a new record cannot say
     with Zenodo(server, token, needs_token=go) as zenodo:
         if not go:
             current = _published(zenodo, work, place, record, version)

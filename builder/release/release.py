@@ -61,6 +61,7 @@ from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.own_release import remember_release
+from twigma.rehydrate.accounting import require_photos
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 NEAR = ("drop", "keep")
@@ -103,8 +104,9 @@ def release(
     `embeddings="float32"` is for tools that cannot read half floats. `select` is a file that names images: only these
     are released, as a part that says what it is part of (`chosen.py`). What the dataset is, WORK/dataset.toml says.
     What `twigma removals` took out stays out. On Ray its nodes make the files of embeddings, the same bytes. Raises
-    FileNotFoundError when a stage has not run, ValueError when it is out of date, dataset.toml is wrong, `out` holds
-    anything but a release of this folder, or something private would be released; RuntimeError where the cluster fails.
+    FileNotFoundError when a stage has not run, ValueError when it is out of date, no post has a photo, dataset.toml is
+    wrong, `out` holds anything but a release of this folder, or something private would be released; RuntimeError where
+    the cluster fails.
     """
     work = Workspace(work)
     released = work.with_named(STAGES)
@@ -114,6 +116,7 @@ def release(
     owned_folders.require_apart(out, work.path)
     refuse_foreign(out)
     refuse_replacing(out, select is not None)
+    require_photos(work)
     selection = find_selection(select, work)
     whole = identity = load_identity(work)
     stages = [name for name in released if name not in without]

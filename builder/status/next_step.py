@@ -7,7 +7,11 @@ from twigma.builder.maps import FEWEST
 from twigma.builder.status.facts import NextStep, Progress, SearchFacts, ShardFacts
 from twigma.core.values import plural
 from twigma.core.workspace import Workspace
-from twigma.rehydrate.accounting import IdCounts, PhotoCounts
+from twigma.rehydrate.accounting import (
+    IdCounts,
+    PhotoCounts,
+    describe_missing_photos,
+)
 from twigma.rehydrate.sources.x.budget import plan_lookup
 
 # FILE and DOLLARS are for the user to fill in.
@@ -34,6 +38,9 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         yield from _open_posts(facts["ids"], facts["searches"], facts["photos"])
         yield from _unshown_photos(work, facts["not_looked_up"], facts["unshown"])
         yield from _open_photos(facts["photos"], facts["shards"])
+        no_photos = describe_missing_photos(work)
+        if no_photos:
+            yield "twigma import FILE", no_photos
     release_command = "twigma release"
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]

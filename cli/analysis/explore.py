@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import (
     FILE,
     STORE_TO_READ,
@@ -14,6 +13,7 @@ from twigma.cli.options import (
     embedding_option,
     parse_clip,
 )
+from twigma.core.values import size_text
 
 if TYPE_CHECKING:
     from twigma.cli.facts.analysing import ExploreFacts, SearchFacts

@@ -1,5 +1,6 @@
 """`twigma sheets` and `label`: labels by people, on paper or on a page."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,9 +130,14 @@ def sheets(
     lines = [
         f"sheets: {sizes}, spread over {authors}",
         f"  expected of all labels: {expected}",
-        f"  next: twigma label {out} --work WORK",
+        f"  next: twigma label {shlex.quote(str(out))} --work {_quoted(drawing['work'])}",
     ]
     show(facts, lines)
+
+
+def _quoted(work: Path | None) -> str:
+    """A working folder as it is typed; WORK where none was named."""
+    return "WORK" if work is None else shlex.quote(str(work))
 
 
 @click.command()

@@ -100,7 +100,7 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
     from twigma.builder.finetuning.liked import X_TERMS
     from twigma.builder.finetuning.liked import liked as run
     from twigma.builder.finetuning.row_gates import FROM_X
-    from twigma.builder.finetuning.share_table import margin_range
+    from twigma.builder.finetuning.share_table import margin_range, unknown_sentence
 
     if options["everything"]:
         _refuse_given(context, "quantile", "per_author")
@@ -121,6 +121,9 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
     lines = list(count_lines(counts, f"{out}:"))
     if result.shares:
         lines.append(f"share chosen: {margin_range(result.shares)}")
+        unknown = unknown_sentence(result.shares)
+        if unknown:
+            lines.append(f"  {unknown}")
     lines += [f"warning: {warning}" for warning in result.warnings]
     if FROM_X in result.dropped:
         allowed = "where your use is allowed all the same, pass --acknowledge-x-terms"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import HUB_URL, STORE_TO_READ, work_option
+from twigma.core.values import size_text
 
 if TYPE_CHECKING:
     from twigma.builder.publish.hub_plan import Publication
@@ -175,13 +175,14 @@ def file_lines(states: Mapping[str, str]) -> Iterator[str]:
 
 
 def _plan_lines(plan: "Publication", go: bool) -> Iterator[str]:
-    """What is on the Hub and what is to be there."""
+    """What is on the Hub and what is to be there; nothing of it is done yet."""
     yield from file_lines(plan.files)
+    then = "will be" if go else "would be"
     if not plan.exists:
-        yield f"{plan.repo}: {'is' if go else 'would be'} created"
+        yield f"{plan.repo}: {then} created"
     yield f"access: {plan.access}"
     yield f"visibility: {plan.visibility}"
-    new = [] if plan.tagged else [f"{plan.tag} (new)"]
+    new = [] if plan.tagged else [f"{plan.tag} ({then} new)"]
     yield f"tags: {', '.join([*plan.tags, *new])}"
     yield from _place_lines(plan)
     if go:
@@ -202,7 +203,8 @@ def _result_lines(result: "Publication") -> Iterator[str]:
         yield f"{result.repo}: up to date, {result.tag} is published"
     else:
         size = f"{size_text(result.sending)} sent"
-        yield f"{result.repo}: {size}, published as {result.tag}"
+        done = size if result.exists else f"created, {size}"
+        yield f"{result.repo}: {done}, published as {result.tag}"
     yield from _place_lines(result)
     yield from _remedy_lines(result)
 

@@ -1,5 +1,6 @@
 """`twigma publish zenodo`: a release to a repository that gives it a DOI."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.facts.sizes import size_text
 from twigma.cli.options import ZENODO_URL, work_option
 from twigma.cli.releasing.publish import file_lines, go_option, release_argument
+from twigma.core.values import size_text
 
 if TYPE_CHECKING:
     from twigma.builder.publish.zenodo import Deposit
@@ -87,4 +88,12 @@ def _deposit_lines(result: "Deposit", go: bool) -> Iterator[str]:
     elif go:
         yield f"{where}: {size} sent, {version} published as {result.doi}"
     else:
-        yield f"{where}: {size} would be sent as {version}; --go does it"
+        yield f"{where}: {size} would be sent as {version}; --go does it{_lacking()}"
+
+
+def _lacking() -> str:
+    """What --go would be refused without, where it is not there."""
+    from twigma.builder.publish.zenodo_calls import TOKEN_VARIABLE
+
+    is_set = bool(os.environ.get(TOKEN_VARIABLE))
+    return "" if is_set else f", with a token in ${TOKEN_VARIABLE}"

@@ -8,6 +8,7 @@ import errno
 import hmac
 import json
 import secrets
+import sys
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,6 +95,12 @@ class LocalPage(ThreadingHTTPServer):
         """The answer to what was sent to a path; None where nothing is expected."""
         raise NotImplementedError
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong in a request; nothing where the browser closed the connection."""
+        # The reader went on to another picture, or left: while a request is read or answered.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     def serve_until_stopped(self) -> None:
         """Serve until the process is interrupted (Ctrl-C), which is how such a page ends."""
         try:
@@ -170,8 +177,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        try:
-            self.wfile.write(answer.body)
-        except (BrokenPipeError, ConnectionResetError):
-            # The reader went on to another picture.
-            self.close_connection = True
+        self.wfile.write(answer.body)

@@ -8,6 +8,7 @@ from twigma.core.values.numbers import (
     read_whole,
     whole_numbers,
 )
+from twigma.core.values.sizes import size_text
 from twigma.core.values.texts import clean_text, read_text
 from twigma.core.values.times import (
     form_of,
@@ -32,5 +33,6 @@ __all__ = [
     "read_time",
     "read_times",
     "read_whole",
+    "size_text",
     "whole_numbers",
 ]

@@ -1,10 +1,10 @@
 """Whole numbers and counts, exact: as numbers, as text, or as the 3.0 that pandas writes beside missing values."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LARGEST = (1 << 63) - 1  # of int64
 WHOLE = r"[-+]?[0-9]{1,19}(?:\.0*)?"
@@ -46,8 +46,11 @@ def plural(count: int, one: str) -> str:
     return " ".join([f"{count:,}", noun, *others])
 
 
-def whole_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def whole_numbers(text: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Trimmed texts, string[n], as whole numbers, int64[n]; null where `read_whole` finds none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     is_whole = pc.match_substring_regex(text, f"^{WHOLE}$")
     # Arrow reads no sign in front of a positive number.
     digits = pc.replace_substring_regex(text, r"^\+|\.0*$", "")

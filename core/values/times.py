@@ -8,10 +8,10 @@ import datetime
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NOTHING = "^$x"  # matches no text
 EPOCH = datetime.datetime(1970, 1, 1)
@@ -81,8 +81,11 @@ def _parsed(value: Any) -> Time | None:
     return form.read(text) if form is not None else None
 
 
-def read_times(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def read_times(text: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Trimmed texts, `string[n]`, as `timestamp[ms][n]`; null where `read_time` finds no time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     for kind in (pa.timestamp("ms", "UTC"), pa.timestamp("ms")):
         try:
             return text.cast(kind).cast(pa.timestamp("ms"))
@@ -100,8 +103,10 @@ def form_of(text: str) -> str | None:
     return form.name if form is not None else None
 
 
-def have_form(text: pa.ChunkedArray, name: str | None) -> pa.ChunkedArray:
+def have_form(text: "pa.ChunkedArray", name: str | None) -> "pa.ChunkedArray":
     """Which texts, string[n], look like a form of this name, bool[n]; null where they are null, false for None."""
+    import pyarrow.compute as pc
+
     patterns = [form.pattern for form in FORMS if form.name == name]
     pattern = patterns[0] if patterns else NOTHING
     return pc.match_substring_regex(text, pattern)

@@ -16,6 +16,10 @@ from twigma.rehydrate.accounting.photos import (
     count_photos,
     read_image_rows,
 )
+from twigma.rehydrate.accounting.without_photos import (
+    describe_missing_photos,
+    require_photos,
+)
 
 __all__ = [
     "FinishedShards",
@@ -25,7 +29,9 @@ __all__ = [
     "classify_photos",
     "count_ids",
     "count_photos",
+    "describe_missing_photos",
     "read_finished_shards",
     "read_image_rows",
     "read_listed_ids",
+    "require_photos",
 ]

@@ -127,7 +127,7 @@ def count_ids(
     # Posts of the list with photos are counted by their photos, all others by their look-up.
     counted = _count_posts(posts, in_posts.drop_null().to_numpy())
     outcome = ledger.ids["outcome"].combine_chunks().take(in_ledger)
-    is_unlisted = find(ids, _unlisted_posts(work, ledger)).is_valid()
+    is_unlisted = find(ids, unlisted_posts(work, ledger)).is_valid()
     found_class = pc.if_else(is_unlisted, "unlisted", "no_photo")
     without_photo = pc.if_else(pc.equal(outcome, "found"), found_class, outcome)
     without_photo = pc.fill_null(without_photo, NOT_ASKED)
@@ -182,7 +182,7 @@ def _count_posts(posts: PostClasses, chosen: Indices) -> Counter[str]:
     return Counter(dict(zip(posts.names, counts.tolist(), strict=True)))
 
 
-def _unlisted_posts(work: AnyWorkspace, ledger: LedgerView) -> pa.Array:
+def unlisted_posts(work: AnyWorkspace, ledger: LedgerView) -> pa.Array:
     """Posts found on pages that came after the images table was last brought up to them."""
     work = Workspace(work)
     record = work.images_record

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from twigma.core.lists.columns import SHOWN, find_places
-from twigma.rehydrate.ids.post_id import parse_id
+from twigma.rehydrate.ids.post_id import has_lost_digits, parse_id
 
 # The specific names first: `id` may be a row number beside them.
 NAMES = (
@@ -46,8 +46,10 @@ class Wanted(NamedTuple):
         return self.column is not None or begins_with_letter
 
     def is_row(self, value: str) -> bool:
-        """Whether a cell is an id: only then are lines joined at a quote that is open."""
-        return "\n" not in value.strip(" \t") and parse_id(value) != ""
+        """Whether a cell is an id, or was one: only then are lines joined at a quote that is open."""
+        if "\n" in value.strip(" \t"):
+            return False
+        return parse_id(value) != "" or has_lost_digits(value)
 
     def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
         """Where the ids are among the columns of a list, then the others; ValueError when that is not clear."""

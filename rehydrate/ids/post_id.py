@@ -21,6 +21,9 @@ POST_ADDRESS = re.compile(
     rf"{DIGITS}(?:[/?#]\S*)?",
     re.IGNORECASE,
 )
+# What a spreadsheet or a float makes of an id.
+SCIENTIFIC = re.compile(r"[-+]?[0-9.,]+[eE][-+]?[0-9]+")
+DECIMAL = re.compile(r"[0-9]+\.[0-9]*")
 FORMS = (
     re.compile(rf"['’]?[xX]?{DIGITS}"),  # a spreadsheet's text mark; rtweet's x
     re.compile(rf'="{DIGITS}"'),  # a formula that keeps a spreadsheet from rounding
@@ -71,15 +74,25 @@ def are_digits(texts: Sequence[str]) -> bool:
     return min(texts) >= "1" and max(map(len, texts)) <= MOST_DIGITS
 
 
+def has_lost_digits(text: str) -> bool:
+    """Whether a cell is an id that a spreadsheet or a float wrote as another number.
+
+    >>> has_lost_digits("1.58659E+18"), has_lost_digits("1547770898463771828")
+    (True, False)
+    """
+    text = text.strip(" \t\r\n\0")
+    return bool(SCIENTIFIC.fullmatch(text) or DECIMAL.fullmatch(text))
+
+
 def why_bad(value: str) -> str:
     """What is wrong with a text as a post id; empty when nothing is."""
     if ID.fullmatch(value):
         return ""
     if not value:
         return "empty"
-    if re.fullmatch(r"[-+]?[0-9.,]+[eE][-+]?[0-9]+", value):
+    if SCIENTIFIC.fullmatch(value):
         return "scientific notation: digits are lost"
-    if re.fullmatch(r"[0-9]+\.[0-9]*", value):
+    if DECIMAL.fullmatch(value):
         return "a decimal number: it went through a float, digits are lost"
     if value.isdigit():
         return _why_bad_digits(value)

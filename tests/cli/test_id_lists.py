@@ -102,7 +102,7 @@ def test_every_list_is_checked_and_the_exit_code_tells(tmp_path: Path) -> None:
         and "99 of 99 ids (100.0%) are multiples of 128" in said.stderr
     )
     assert (
-        "good.csv: 1 distinct ids on 1 rows, posts of 2022-07\n  1 lines skipped, all in"
+        "good.csv: 1 distinct id on 1 row, posts of 2022-07\n  1 line skipped, all in"
         in said.stdout
     )
     assert (

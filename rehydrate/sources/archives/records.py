@@ -14,6 +14,7 @@ from typing import IO, Any, NamedTuple
 from twigma.core.lists.columns import as_record
 from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
+from twigma.rehydrate.ids.post_id import parse_post_id
 from twigma.rehydrate.ids.skipped_lines import BadLine
 from twigma.rehydrate.sources.archives.formats import archived_posts
 from twigma.rehydrate.sources.archives.record import Record
@@ -81,6 +82,10 @@ def _items(handle: IO[bytes], source: Source) -> Iterator[Record | BadLine]:
         yield from _page_items(handle, source.includes)
     elif _is_table(head):
         yield from _table_items(handle, _encoding(head), str(source.path))
+    elif _is_id_list(head):
+        raise ValueError(
+            f"{source.path}: expected {FORMATS}; found a list of ids alone: pass it to `twigma rehydrate --ids`"
+        )
     else:
         for line in read_lines(handle):
             yield from _read(line)
@@ -98,6 +103,13 @@ def _is_table(head: bytes) -> bool:
     lines = head.decode(_encoding(head), "replace").splitlines() or [""]
     names = re.split("[,;\t]", lines[0])
     return len(names) > 1 and all(NAME.fullmatch(name) for name in names)
+
+
+def _is_id_list(head: bytes) -> bool:
+    """Whether a file begins with lines of ids and nothing else, below the name of their column or not."""
+    lines = head.decode(_encoding(head), "replace").split()
+    below = lines[1:3] or lines
+    return bool(below) and all(parse_post_id(line.strip('"')) for line in below)
 
 
 def _encoding(head: bytes) -> str:

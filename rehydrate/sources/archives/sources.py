@@ -6,6 +6,7 @@
 import hashlib
 import io
 import lzma
+import os
 import re
 import zipfile
 import zlib
@@ -19,7 +20,8 @@ import pyarrow as pa
 
 from twigma.core.files import file_sha256
 from twigma.core.lists.packed import ZIP, own_members, unpacker_of
-from twigma.core.safety import bounded
+from twigma.core.progress import notice
+from twigma.core.safety import bounded, owned_folders
 
 # Names of archives in a folder or a zip; a file that is named itself is read whatever its name.
 NAMES = re.compile(
@@ -30,6 +32,7 @@ PAGE = re.compile(
     r"data_([0-9]+)\.json"
 )  # of academictwitteR, with users_ID.json beside it
 COMPANION = re.compile(r"users_([0-9]+)\.json")
+WORK_FILES = ("images.parquet", "ledger.sqlite")  # one is in every working folder
 ENDINGS = ".jsonl, .ndjson, .json, .csv or .tsv, each also packed"
 UNREADABLE = (
     EOFError,
@@ -69,18 +72,45 @@ def is_archive_name(name: str) -> bool:
 
 
 def find_files(path: Path) -> list[Path]:
-    """A file, or the archives below a folder in order; ValueError where it has none, FileNotFoundError for no path."""
+    """A file, or the archives below a folder in order; ValueError where it has none, FileNotFoundError for no path.
+
+    Working folders below it are left out, and so are releases, sets and reports: what is in them came from archives.
+    """
     if path.is_file():
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"no archive at {path}")
-    files = sorted(one for one in path.rglob("*") if one.is_file())
+    files = sorted(_foreign_files(path))
     chosen = [one for one in files if is_archive_name(one.name)]
     if not chosen:
         raise ValueError(
             f"{path}: expected archives ({ENDINGS}), found {len(files):,} other files"
         )
     return chosen
+
+
+def _foreign_files(folder: Path) -> Iterator[Path]:
+    """The files below a folder, but for those in folders that commands of ours wrote, each of which is named."""
+    for place, folders, names in os.walk(folder):
+        for name in sorted(folders):
+            inner = Path(place, name)
+            if _is_ours(inner):
+                notice(f"{inner} was written by twigma: no archive in it is imported")
+                folders.remove(name)
+        for name in names:
+            file = Path(place, name)
+            if file.is_file():
+                yield file
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is a working folder, or a release, set of liked images or report of ours."""
+    if any((folder / name).is_file() for name in WORK_FILES):
+        return True
+    try:
+        return owned_folders.recognize(folder) is not None
+    except ValueError:  # its mark is damaged, and ours
+        return True
 
 
 def find_sources(path: Path) -> Iterator[Source]:

@@ -156,6 +156,17 @@ def test_an_interval_is_promised_only_where_analyze_gives_one(planted, tmp_path,
     assert promised == bool(limits.notna().any())
 
 
+def test_the_next_command_names_the_folder_that_was_given(planted, tmp_path):
+    out = tmp_path / "my labels"
+    words = ["sheets", str(planted.release), "--for", "nsfw_score", "--n", "20"]
+    drawn = CliRunner().invoke(main, [*words, "--out", str(out)])
+    assert drawn.output.endswith(f"  next: twigma label '{out}' --work WORK\n")
+    out = tmp_path / "labels"
+    words += ["--work", str(planted.work), "--out", str(out)]
+    drawn = CliRunner().invoke(main, words)
+    assert drawn.output.endswith(f"  next: twigma label {out} --work {planted.work}\n")
+
+
 def test_one_image_is_not_drawn(planted, tmp_path):
     one = first_rows(planted, tmp_path / "twigma", 1)
     with pytest.raises(ValueError, match="at least 2 images to label, found 1"):

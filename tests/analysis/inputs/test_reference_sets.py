@@ -54,6 +54,20 @@ def test_a_name_alone_is_a_folder_of_refs(laion):
             find_reference(text)
 
 
+@pytest.mark.parametrize("path", ["../p30", "./p30", "refs/laion", "~/p30", ".."])
+def test_a_path_is_told_how_it_is_passed(path, laion):
+    with pytest.raises(ValueError, match=f"--reference NAME={path}; ") as refused:
+        find_reference(path)
+    assert f"`twigma reference add NAME {path}` makes a set" in str(refused.value)
+
+
+def test_only_a_set_that_is_known_is_made_by_its_name_alone(laion):
+    with pytest.raises(FileNotFoundError, match="`twigma reference add artbench` mak"):
+        find_reference("artbench")
+    with pytest.raises(FileNotFoundError, match="`twigma reference add mine PATH` mak"):
+        find_reference("mine")
+
+
 def test_roles_go_to_the_set_of_that_name_or_the_one_made_for_it(laion, planted):
     assert roles({"laion": laion})["photographs"] == "laion"
     both = {"laion": laion, "photographs": planted.references["photographs"]}

@@ -45,6 +45,15 @@ def test_too_small_a_disk_is_told(tmp_path):
         memory.require(need, tmp_path / "not" / "yet" / "there")
 
 
+def test_little_room_is_told_in_a_unit_that_it_fills(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=40_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    need = memory.Need(202, 0, 161_600)
+    sentence = "202 rows are decoded to 161.6 kB on the disk of .*, which has 40.0 kB: "
+    with pytest.raises(ValueError, match=sentence):
+        memory.require(need, tmp_path)
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_limit_of_a_container_counts_and_its_cached_files_do_not(
     tmp_path, monkeypatch, version

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from click.testing import CliRunner
 from support.worlds import photo
 
 from twigma.builder.finetuning.liked import liked
+from twigma.cli import main
 from twigma.core.parts import write_part
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.sources.own_files.add_images import add_tars
@@ -62,3 +64,18 @@ def test_own_images_can_be_liked(tmp_path: Path) -> None:
     assert sorted(chosen) == [f"{number:03}" for number in range(32, 40)]
     text = next((tmp_path / "liked").rglob("039.txt")).read_text()
     assert text.strip() == "picture 39"
+
+
+def test_followers_that_are_not_known_are_not_spoken_of(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    write_stages(work, add_downloads(work.path, tmp_path / "downloads"))
+    out = tmp_path / "liked"
+    words = ["liked", "--work", str(work), "--out", str(out), "--captions", "text"]
+    printed = CliRunner().invoke(main, words)
+    assert printed.exit_code == 0, printed.output
+    assert "share chosen: 10.0% to 10.0% in the years\n" in printed.output
+    assert "  followers are not known, so compared by time alone\n" in printed.output
+    assert "left out: likes not in the top of posts at that time" in printed.output
+    text = (out / "README.md").read_text()
+    assert "with as many followers" not in text
+    assert "by the year:" in text and "| all | 4 of 40 | 10.0% |" in text

@@ -13,13 +13,21 @@ from twigma.builder.finetuning.trainer_files import TrainingImage
 STRATUM = Stratum("1", 0, 120, "2022", 40, 3, 1, 4, 3)
 
 
-def readme(folder, settings=None, uneven="", split_warning="", splits=("train",)):
+def readme(
+    folder,
+    settings=None,
+    *,
+    uneven="",
+    split_warning="",
+    splits=("train",),
+    stratum=STRATUM,
+):
     images = []
     for split in splits:
         (folder / split).mkdir()
         images.append(TrainingImage(split, split, "words", 3, f"{split}.jpg", 24, 16))
     settings = settings or Settings()
-    strata = [] if settings.everything else [STRATUM]
+    strata = [] if settings.everything else [stratum]
     facts = Facts("my set", "abc", strata, uneven, split_warning)
     write_recipes(folder, images, settings, facts)
     return (folder / "README.md").read_text()
@@ -79,3 +87,31 @@ def test_the_headers_list_the_files_from_where_they_are(tmp_path):
     assert own["configs"][0]["data_files"][0]["path"][0] == "metadata.jsonl"
     names = [each["name"] for each in own["dataset_info"]["features"]]
     assert names == ["image", "text", "image_name", "like_count"]
+
+
+@pytest.mark.parametrize(
+    ("stratum", "sentence", "groups"),
+    [
+        (
+            Stratum("unknown", None, None, "2022", 40, 3, 1, 4, 3),
+            "posts at about the same time, at most 10 of an author. None is without likes. Followers are not known, ",
+            ", by the year",
+        ),
+        (
+            Stratum("1", 0, 120, "unknown", 40, 3, 1, 4, 3),
+            "posts with as many followers, at most 10 of an author. None is without likes. Dates are not known, ",
+            ", by the number of followers",
+        ),
+        (
+            Stratum("unknown", None, None, "unknown", 40, 3, 1, 4, 3),
+            "all others, at most 10 of an author. None is without likes. Neither followers nor dates are known, ",
+            "",
+        ),
+    ],
+)
+def test_what_is_not_known_of_the_posts_is_not_claimed(
+    stratum, sentence, groups, tmp_path
+):
+    text = readme(tmp_path, stratum=stratum)
+    assert f"in the top 10 % of {sentence}" in " ".join(text.split())
+    assert f"Chosen of all compared images{groups}:\n" in text

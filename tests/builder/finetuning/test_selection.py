@@ -8,7 +8,6 @@ import pytest
 from twigma.builder.finetuning.selection import (
     NO_LIKES,
     TOO_MANY,
-    UNPOPULAR,
     Ranking,
     cell_quotas,
     choose,
@@ -18,6 +17,8 @@ from twigma.builder.finetuning.selection import (
 from .worlds import WORLDS, demo, heavy_authors, nonlinear_followers, table
 
 FEWEST = 40  # images of a stratum whose share is looked at
+
+UNPOPULAR = "likes not in the top of posts with as many followers at that time"
 
 
 def open_rows(table):

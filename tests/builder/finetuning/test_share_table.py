@@ -11,6 +11,7 @@ from twigma.builder.finetuning.share_table import (
     markdown_table,
     share_table,
     uneven_sentence,
+    unknown_sentence,
 )
 
 from .worlds import nonlinear_followers, table
@@ -86,3 +87,34 @@ def test_a_table_without_followers_or_dates_is_one_stratum():
     all_rows = np.ones(50, bool)
     (only,) = share_table(posts, all_rows, ~all_rows, all_rows)
     assert (only.followers, only.year, only.share) == ("unknown", "unknown", 1.0)
+
+
+def test_followers_or_dates_that_are_not_known_are_not_spoken_of():
+    all_rows = np.ones(20, bool)
+
+    def strata_of(posts):
+        return share_table(posts, all_rows, ~all_rows, all_rows)
+
+    posts = table(np.full(20, 3), np.arange(20.0), np.arange(20.0), range(20))
+    no_dates = posts.set_column(2, "created_at", pa.nulls(20, pa.timestamp("ms")))
+    both = strata_of(posts)
+    assert unknown_sentence(both) == ""
+    no_followers = strata_of(posts.drop_columns("follower_count"))
+    assert margin_range(no_followers) == "100.0% to 100.0% in the years"
+    assert unknown_sentence(no_followers) == (
+        "followers are not known, so compared by time alone"
+    )
+    assert markdown_table(no_followers).splitlines() == [
+        "| chosen | 2021 | share |",
+        "|---|---:|---:|",
+        "| all | 20 of 20 | 100.0% |",
+    ]
+    undated = strata_of(no_dates)
+    assert margin_range(undated) == "100.0% to 100.0% in the tenths by followers"
+    assert unknown_sentence(undated) == (
+        "dates are not known, so compared by followers alone"
+    )
+    assert markdown_table(undated).startswith("| followers | images | share |")
+    neither = strata_of(no_dates.drop_columns("follower_count"))
+    assert margin_range(neither) == "100.0% of all images"
+    assert "neither followers nor dates" in unknown_sentence(neither)

@@ -222,9 +222,24 @@ def test_the_command_shows_what_it_would_do_then_does_it(hub, twigma, monkeypatc
         and "README.md" in dry.output
         and "v1.0.0" in dry.output
     )
+    assert f"{REPO}: would be created" in dry.output
+    assert "tags: v1.0.0 (would be new)" in dry.output
     assert not hub.repos
     done = CliRunner().invoke(main, [*words, "--go"])
     assert done.exit_code == 0, done.output
+    assert f"{REPO}: will be created" in done.output
+    assert f"{REPO}: created, " in done.output
     assert REPO in hub.repos
     again = CliRunner().invoke(main, [*words, "--go"])
     assert "acme/twigma: up to date, v1.0.0 is published" in again.output
+
+
+def test_nothing_is_told_as_done_before_it_is(hub, twigma, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", hub.reader)
+    monkeypatch.setenv("TWIGMA_HUB_URL", hub.url)
+    refused = CliRunner().invoke(main, ["publish", "hub", REPO, str(twigma), "--go"])
+    assert refused.exit_code == 1 and "HTTP 403" in refused.stderr
+    assert f"{REPO}: will be created\n" in refused.stdout
+    assert "tags: v1.0.0 (will be new)\n" in refused.stdout
+    assert "is created" not in refused.stdout and "published" not in refused.stdout
+    assert not hub.repos

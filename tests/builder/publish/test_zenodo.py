@@ -338,11 +338,31 @@ def test_a_record_that_is_not_there_is_named(zenodo, publish):
     assert not zenodo.records
 
 
-def test_authors_are_needed(zenodo, publish, twigma):
+@pytest.mark.parametrize("go", [False, True])
+def test_authors_are_needed_to_send_and_to_look(go, zenodo, publish, twigma):
     releasing.restate(twigma, dataclasses.replace(releasing.IDENTITY, creators=()))
     with pytest.raises(ValueError, match=r"names its authors, and .*dataset\.toml"):
-        publish()
-    assert not zenodo.records
+        publish(go=go)
+    assert not zenodo.records and not zenodo.log
+
+
+def test_a_release_without_authors_may_continue_a_record(publish, twigma, tmp_path):
+    first = publish()
+    next_release(twigma, tmp_path)
+    releasing.restate(twigma, dataclasses.replace(releasing.IDENTITY, creators=()))
+    planned = publish(go=False, record=first.record)
+    assert planned.record == first.record and planned.changes
+
+
+def test_the_command_says_that_a_token_is_missing(zenodo, twigma, monkeypatch):
+    monkeypatch.delenv("ZENODO_TOKEN", raising=False)
+    monkeypatch.setenv("TWIGMA_ZENODO_URL", zenodo.url)
+    command = ["publish", "zenodo", str(twigma), "--work", str(twigma / "none")]
+    looked = CliRunner().invoke(main, command)
+    assert looked.exit_code == 0, looked.output
+    assert "; --go does it, with a token in $ZENODO_TOKEN\n" in looked.output
+    sent = CliRunner().invoke(main, [*command, "--go"])
+    assert sent.exit_code == 1 and "no Zenodo token: set $ZENODO_TOKEN" in sent.stderr
 
 
 def test_a_record_says_what_its_dataset_is(zenodo, publish, twigma):

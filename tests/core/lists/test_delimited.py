@@ -10,7 +10,7 @@ from twigma.core.lists.columns import Block, Row
 from twigma.core.lists.delimited import line_buffer, records, text_rows
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.list_columns import Wanted
-from twigma.rehydrate.ids.post_id import are_digits, parse_id
+from twigma.rehydrate.ids.post_id import are_digits, parse_id, why_bad
 from twigma.rehydrate.ids.post_ids import collect_ids
 
 STRAY = "a quote is open or stray"
@@ -26,13 +26,18 @@ def split(text):
         return "open" if "end of data" in str(error) else "stray"
 
 
+def begins_row(cell):
+    """Whether a cell is an id, or one that lost its digits."""
+    return parse_id(cell) or "digits are lost" in why_bad(cell)
+
+
 def joined_record(lines, width):
     """How many lines the record at the head of these has, and its cells; (1, None) where there is none."""
     for count in range(2, min(len(lines), records.MOST_JOINED + 1) + 1):
         cells = split("\n".join(lines[:count]))
         if cells == "stray":
             break
-        if cells != "open" and len(cells) == width and parse_id(cells[0]):
+        if cells != "open" and len(cells) == width and begins_row(cells[0]):
             return count, cells
     return 1, None
 

@@ -220,3 +220,14 @@ def test_the_name_of_an_image_keeps_its_zeros(name: str) -> None:
     """As of pictures that are called 000, 001, …, in removals and selections."""
     assert parse_id(name) == name
     assert parse_post_id(name) == name.lstrip("0")
+
+
+@pytest.mark.parametrize("cell", ["1.58659E+18", "1547770898463771828.0"])
+def test_lost_digits_are_named_beside_a_text_over_several_lines(
+    cell: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ids.csv"
+    rows = [f'{cell},"text ""{n}""\nnext line"' for n in range(2)]
+    file.write_text("\n".join(["id,text", *rows]))
+    with pytest.raises(ValueError, match=r"found none on 2 lines; line 2: .* are lost"):
+        read_ids(file)

@@ -423,7 +423,7 @@ def test_from_an_archive_to_verified_shards_by_the_command_line(
         said = CliRunner().invoke(main, ["import", "a.jsonl.gz"])
         assert said.exit_code == 0, said.output
         assert (
-            "a.jsonl.gz: 7 records of posts, 7 ids new to work\n  1 lines skipped: work/quarantine-"
+            "a.jsonl.gz: 7 records of posts, 7 ids new to work\n  1 line skipped: work/quarantine-"
             in said.output
         )
         assert said.output.endswith("next: twigma rehydrate --work work\n")

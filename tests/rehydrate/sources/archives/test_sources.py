@@ -21,7 +21,7 @@ from twigma.cli import main
 from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.sources.archives import import_archives as module
 from twigma.rehydrate.sources.archives.import_archives import import_archives
-from twigma.rehydrate.sources.archives.sources import is_archive_name
+from twigma.rehydrate.sources.archives.sources import find_files, is_archive_name
 
 POSTS = [post(n) for n in range(3)]
 LINES = b"".join(json.dumps(v1(one)).encode() + b"\n" for one in POSTS)
@@ -178,7 +178,7 @@ def test_one_bad_file_stops_no_other_and_the_command_says_all(
     assert printed.exit_code == 1
     assert names(tmp_path / "work") == EXPECTED
     for line in (
-        "a.jsonl: 1 records of posts, 1 ids new to work",
+        "a.jsonl: 1 record of posts, 1 id new to work",
         "z.jsonl: 2 records of posts, 2 ids new to work",
         "found line 1: no post: expected an id and a text, found nothing",
         "twigma: c.zip: expected a complete zip, found one that is cut off or damaged; get it again",
@@ -230,3 +230,41 @@ def test_a_full_disk_ends_the_import_and_the_table_has_what_came_before(
 )
 def test_which_files_of_a_folder_are_archives(name: str, is_archive: bool) -> None:
     assert is_archive_name(name) == is_archive
+
+
+def test_folders_that_our_commands_wrote_are_left_out_below_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("a.jsonl"), ["{", *archive("v1.1", POSTS)])
+    Path("more").mkdir()
+    write(Path("more/b.jsonl"), archive("twarc pages", POSTS[:1]))
+    first = CliRunner().invoke(main, ["import", "a.jsonl"])
+    assert first.exit_code == 0 and "  1 line skipped: work/quarantine-" in first.output
+    manifest = {"dataset": "twigma", "files": {"croissant.json": {}}}
+    for name, mark in (("release", manifest), ("own", {"dataset": "mine"})):
+        Path(name).mkdir()
+        write(Path(name, "posts.jsonl"), archive("v1.1", POSTS[:1]))
+        Path(name, "MANIFEST.json").write_text(json.dumps(mark))
+    found = [str(path) for path in find_files(Path())]
+    assert found == [
+        "a.jsonl",
+        "more/b.jsonl",
+        "own/MANIFEST.json",
+        "own/posts.jsonl",
+    ]
+    again = CliRunner().invoke(main, ["import", "."])
+    assert "work was written by twigma: no archive in it is imported" in again.stderr
+    assert "release was written by twigma" in again.stderr
+    assert "work/" not in again.stdout.replace("work/images.parquet", "")
+
+
+@pytest.mark.parametrize("lines", [["id", "17", "18"], ["17", "18"], ['"17"'], ["17"]])
+def test_a_file_of_ids_alone_is_a_list(lines: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "only.csv"
+    file.write_text("\n".join(lines))
+    result = import_archives(tmp_path / "w", [file])
+    (reason,) = result.failures.values()
+    assert reason.endswith(
+        "found a list of ids alone: pass it to `twigma rehydrate --ids`"
+    )
