@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from twigma.analysis.annotation.sheet_folders import require_readable
 from twigma.analysis.checkpoints import Checkpoints
 from twigma.analysis.inputs import load, text_embeddings
 from twigma.analysis.inputs.requirements import (
@@ -118,7 +119,8 @@ def analyze(
     Raises
     ------
     ValueError, before any work, when `out` is not empty and no report of ours, or not apart from the working folder;
-    and when there is not the memory, or the room on the disk, for so many rows.
+    and when there is not the memory, or the room on the disk, for so many rows. FileNotFoundError or ValueError, before
+    any work, when a folder, a file or the key of the sheets that is named is missing or damaged.
     """
     release, out = Path(release), Path(out)
     sheets = None if sheets is None else Path(sheets)
@@ -128,6 +130,8 @@ def analyze(
     owned_folders.require_free(out, "report")
     if work is not None:
         owned_folders.require_apart(out, work)
+    if sheets is not None:
+        require_readable(sheets)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
     files = file_hashes(release, work, folders, sheets, embedding)
     if select is not None:

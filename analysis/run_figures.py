@@ -20,7 +20,8 @@ from twigma.analysis.inputs.requirements import (
     Skipped,
     missing_requirements,
 )
-from twigma.core.progress import notice, progress_bar
+from twigma.core.progress import detail, notice, progress_bar
+from twigma.core.safety.failures import system_error_sentence
 
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 OURS = "twigma."  # begins the names of our modules
@@ -98,8 +99,9 @@ def compute(figure: Figure, data: load.Inputs, settings: Settings) -> Outcome:
 def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
     """What `run` returns, or None and the reason it failed for, as an entry of `skipped`.
 
-    A ValueError that an estimator of ours raises says that there is too little data. Any other error is a fault: its
-    entry names it as `error`, and its traceback goes to standard error.
+    A ValueError that an estimator of ours raises says that there is too little data. Any other error is named as
+    `error`: an OSError is of a file or disk that the user can put right; the rest are faults, whose traceback goes to
+    standard error.
     """
     try:
         return run(), []
@@ -108,16 +110,20 @@ def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
         if isinstance(error, ValueError) and _is_ours(error):
             return None, [{"figure": name, "missing": [], "how": [how]}]
         kind = type(error).__name__
+        if isinstance(error, OSError):
+            detail(traceback.format_exc())
+            advice = "put that right and run the same command again for this one: the other figures are complete"
+            return None, [
+                _error(name, kind, f"{system_error_sentence(error)}; {advice}")
+            ]
         log.exception("twigma analyze: %s failed", name)
         reason = f"failed with {kind} ({how}), a fault that is not of your data: the other figures are complete"
         advice = "run the same command again for this one, and report the traceback above if it fails again"
-        entry: Skipped = {
-            "figure": name,
-            "missing": [],
-            "how": [f"{reason}; {advice}"],
-            "error": kind,
-        }
-        return None, [entry]
+        return None, [_error(name, kind, f"{reason}; {advice}")]
+
+
+def _error(name: str, kind: str, how: str) -> Skipped:
+    return {"figure": name, "missing": [], "how": [how], "error": kind}
 
 
 def _is_ours(error: Exception) -> bool:

@@ -10,6 +10,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twigma.analysis.inputs.annotation_sheets import require_key
 from twigma.core import inventory
 from twigma.core.lists.sheets import read_sheet
 
@@ -48,11 +49,24 @@ class About(NamedTuple):
             )
         try:
             values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return cls(**values)
+            about = cls(**values)
+            if not about._is_typed():
+                raise TypeError(f"expected {list(cls._fields)}, found {values}")
+            return about
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{path} is damaged ({error}): draw the images again into another folder"
             ) from error
+
+    def _is_typed(self) -> bool:
+        """Whether each value is of its type."""
+        texts = (self.column, self.question)
+        numbers = (self.threshold, self.images)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, int | float) for number in numbers)
+            and isinstance(self.blur, bool)
+        )
 
 
 class Item(NamedTuple):
@@ -67,13 +81,11 @@ class Item(NamedTuple):
 
 
 def read_key(folder: Path) -> dict[str, Item]:
-    """The images that were drawn, by item; ValueError naming the line where the key was changed."""
-    path = folder / KEY
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no {KEY} in {folder}: `twigma sheets --for COLUMN` writes it"
-        )
-    sheet = read_sheet(path, KEY_COLUMNS)
+    """The images that were drawn, by item.
+
+    FileNotFoundError without a key; ValueError naming the line where it was changed.
+    """
+    sheet = read_sheet(require_key(folder), KEY_COLUMNS)
     items: dict[str, Item] = {}
     for line, cells in sheet.rows:
         try:

@@ -96,7 +96,7 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     `keywords` is a frozenset of lemmas, and `image_name` that of the key. ValueError naming file and line where a sheet
     is not one of ours.
     """
-    key = _read_key(folder)
+    key = read_key(folder)
     names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
     frames = [_annotator(folder / f"{name}.csv", key) for name in sorted(names)]
     filled = [frame for frame in frames if len(frame)]
@@ -110,13 +110,34 @@ def read_sheets(folder: Path) -> pd.DataFrame:
     return table
 
 
-def _read_key(folder: Path) -> pd.DataFrame:
-    """(cluster, image_name) of each item; FileNotFoundError without a key."""
-    path = folder / KEY
-    if not path.is_file():
+def require_key(folder: Path) -> Path:
+    """The key of a folder of sheets of either kind; FileNotFoundError where there is none."""
+    if not folder.is_dir():
         raise FileNotFoundError(
-            f"no {KEY} in {folder}: `twigma sheets` writes blank sheets"
+            f"expected a folder of sheets at {folder}, found none: `twigma sheets` writes blank ones"
         )
+    path = folder / KEY
+    if path.is_file():
+        return path
+    if not any(folder.glob("annotator-*")):
+        raise FileNotFoundError(
+            f"expected sheets and their {KEY} in {folder}, found neither: name the folder that `twigma sheets` wrote"
+        )
+    raise FileNotFoundError(
+        f"expected {KEY} beside the sheets in {folder}, found none: put {KEY} back from the folder that "
+        "`twigma sheets` wrote"
+    )
+
+
+def read_key(folder: Path) -> pd.DataFrame:
+    """The key of a folder of sheets.
+
+    Returns
+    -------
+    DataFrame (cluster, image_name), by item. FileNotFoundError without a key; ValueError naming file and line where it
+    was changed.
+    """
+    path = require_key(folder)
     key = read_sheet(path, ("item", columns.LABELS))
     name = columns.find_label_column(key.names)
     assert name is not None  # `read_sheet` has required it

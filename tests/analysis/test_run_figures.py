@@ -80,6 +80,23 @@ def test_a_figure_that_fails_costs_no_other(kind, small, tmp_path, monkeypatch, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "small"]
 
 
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_program(
+    small, tmp_path, monkeypatch, caplog
+):
+    def unreadable(data, settings):
+        (tmp_path / "labels.csv").read_text()
+
+    monkeypatch.setattr(run_figures, "FIGURES", (Figure("last", unreadable, needs=()),))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["analyze", str(small), "--out", str(out)])
+    assert done.exit_code == 1
+    expected = f"{tmp_path}/labels.csv: no such file or directory; put that right and run the same command again"
+    assert expected in done.output
+    assert "fault" not in done.output and "Traceback" not in caplog.text + done.output
+    results = json.loads((out / "results.json").read_text("utf-8"))
+    assert results["skipped"][0]["error"] == "FileNotFoundError"
+
+
 def test_too_little_data_is_no_fault(small, tmp_path):
     write_parquet(small / "metadata-0.parquet", _few(small))
     done = CliRunner().invoke(

@@ -1,0 +1,63 @@
+"""A folder of sheets that lost a file is told of in one sentence, before any figure is computed."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from twigma.analysis.annotation.sheet_folders import require_readable
+from twigma.analysis.inputs.annotation_sheets import sheets as theme_sheets
+from twigma.cli import main
+
+
+@pytest.fixture
+def themes(planted, tmp_path):
+    theme_sheets(planted.release, tmp_path / "themes", annotators=2, images=5)
+    return tmp_path / "themes"
+
+
+def refused(planted, folder):
+    """What `analyze` says of a folder that it refuses; nothing is written."""
+    out = folder.parent / "out"
+    command = ["analyze", str(planted.release), "--out", str(out)]
+    done = CliRunner().invoke(main, [*command, "--sheets", str(folder)])
+    assert done.exit_code == 1 and not out.exists()
+    assert not (folder.parent / ".out.unfinished").exists()
+    assert done.output.count("\n") == 1 and "report" not in done.output
+    return done.output
+
+
+@pytest.mark.parametrize("kind", ["themes", "sheets"])
+def test_sheets_without_their_key(kind, planted, request):
+    folder = request.getfixturevalue(kind)
+    (folder / "key.csv").unlink()
+    expected = f"twigma: expected key.csv beside the sheets in {folder}, found none: put key.csv back from the folder"
+    assert refused(planted, folder).startswith(expected)
+
+
+def test_labels_without_what_they_measure(planted, sheets):
+    (sheets / "measurement.json").unlink()
+    expected = f"expected measurement.json beside the labels in {sheets}, found none"
+    assert expected in refused(planted, sheets)
+
+
+def test_no_folder_and_one_without_sheets(planted, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    assert f"a folder of sheets at {nowhere}, found none" in refused(planted, nowhere)
+    nowhere.mkdir()
+    assert f"key.csv in {nowhere}, found neither" in refused(planted, nowhere)
+
+
+def test_a_damaged_key_or_measurement_is_named(planted, sheets, themes):
+    about = json.loads((sheets / "measurement.json").read_text())
+    about["threshold"] = "high"
+    (sheets / "measurement.json").write_text(json.dumps(about))
+    assert f"{sheets}/measurement.json is damaged" in refused(planted, sheets)
+    (themes / "key.csv").write_bytes(b"\x00\x01\x02" * 99)
+    assert f"{themes}/key.csv: expected a list" in refused(planted, themes)
+
+
+def test_folders_that_are_whole_pass(sheets, themes):
+    require_readable(sheets)
+    require_readable(themes)
+    require_readable(sheets.parent)
