@@ -122,6 +122,53 @@ def test_a_fault_in_the_last_step_keeps_the_figures(small, tmp_path, monkeypatch
     assert found["skipped"][-1]["figure"] == "paper"
 
 
+# ------------------------------------------------------------------ two at once
+
+
+def test_a_report_is_written_by_one_process_at_a_time(planted, small, tmp_path):
+    out = tmp_path / "new" / "out"
+    first = start(planted, out)
+    wait_for(tmp_path / "new" / ".out.unfinished", first)
+    command = ["analyze", str(small), "--out", str(out)]
+    second = CliRunner().invoke(main, command)
+    assert first.poll() is None
+    assert second.exit_code == 1
+    expected = f"twigma: another process is writing the report {out}: wait for it, or stop it first\n"
+    assert second.output == expected
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    # What was killed blocks nobody, though its figures are of other data.
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_the_report_is_held_until_it_is_complete(small, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    seen = []
+
+    def beside(data, settings):
+        with pytest.raises(RuntimeError, match="another process is writing"):
+            analyze(small, out, seed=1)
+        seen.append(True)
+        return Result(1, {})
+
+    monkeypatch.setattr(run_figures, "FIGURES", (Figure("last", beside, needs=()),))
+    # Figures of other settings lie there, whose place is taken.
+    folder = tmp_path / ".out.unfinished"
+    folder.mkdir()
+    (folder / "made_from.json").write_text("{}")
+    analyze(small, out)
+    assert seen == [True]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small"]
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        analyze(tmp_path / "nowhere", tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 # ------------------------------------------------------------------ stopped
 
 
