@@ -6,7 +6,7 @@ A figure that fails, in whatever way, costs none of the others: it is reported l
 import logging
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,6 +24,8 @@ from twigma.core.progress import detail, notice, progress_bar
 from twigma.core.safety.failures import system_error_sentence
 
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
+# What a figure needs and an option names.
+OPTIONS = {"sheets": "--sheets", "labels": "--sheets"}
 OURS = "twigma."  # begins the names of our modules
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -58,6 +60,23 @@ def run_figures(
             if outcome.result is not None:
                 results[figure.name] = outcome.result
     return results, skipped
+
+
+def mark_named(skipped: list[Skipped], data: load.Inputs, settings: Settings) -> None:
+    """Add to the entry of each skipped figure the option that named its data, where the data is there."""
+    options: dict[str, str] = {}
+    for figure in FIGURES:
+        for need in figure.needs:
+            if need in OPTIONS and not missing_requirements(data, settings, [need]):
+                options[figure.name] = OPTIONS[need]
+    for entry in skipped:
+        if entry["figure"] in options:
+            entry["option"] = options[entry["figure"]]
+
+
+def unusable(skipped: Iterable[Skipped]) -> list[str]:
+    """The figures whose data an option named, and that could not be computed from it."""
+    return [entry["figure"] for entry in skipped if "option" in entry]
 
 
 def _checkpointed(

@@ -81,7 +81,9 @@ def writing(report: Path) -> Iterator[None]:
 
 
 def _busy(report: Path) -> str:
-    return f"another process is writing the report {report}: wait for it, or stop it first"
+    return (
+        f"another process is writing the report {report}: wait for it, or stop it first"
+    )
 
 
 def _acquire(folder: Path, busy: str) -> int:

@@ -8,6 +8,9 @@ from click.testing import CliRunner
 from twigma.analysis.annotation.sheet_folders import require_readable
 from twigma.analysis.inputs.annotation_sheets import sheets as theme_sheets
 from twigma.cli import main
+from twigma.core.files import write_parquet
+
+from .conftest import fill
 
 
 @pytest.fixture
@@ -61,3 +64,45 @@ def test_folders_that_are_whole_pass(sheets, themes):
     require_readable(sheets)
     require_readable(themes)
     require_readable(sheets.parent)
+
+
+def analyzed(planted, folder, *more):
+    out = folder.parent / "out"
+    command = ["analyze", str(planted.release), "--out", str(out), *more]
+    done = CliRunner().invoke(main, command)
+    return done, json.loads((out / "results.json").read_text("utf-8"))
+
+
+def test_sheets_that_cannot_be_used_make_the_exit_code_1(planted, sheets):
+    fill(sheets, 1, lambda value, item: "no", planted.truth)
+    for _ in range(2):  # the second run takes the results that are there
+        done, results = analyzed(planted, sheets, "--sheets", str(sheets))
+        assert done.exit_code == 1
+        assert "column label: expected 1 (yes), 2 (no)" in done.stdout
+        expected = "what --sheets names could not be used for corrected, corrected_regression, for the reason above"
+        assert expected in done.stderr
+        assert "fig1b" in results["figures"]
+        named = {entry["figure"]: entry.get("option") for entry in results["skipped"]}
+        assert named["corrected"] == named["corrected_regression"] == "--sheets"
+        assert named["concordance"] is None  # nobody named such sheets
+
+
+def test_what_nobody_named_is_skipped_and_no_fault(planted, sheets):
+    done, results = analyzed(planted, sheets)
+    assert done.exit_code == 0 and "twigma:" not in done.stderr
+    assert not any("option" in entry for entry in results["skipped"])
+    fill(sheets, 1, lambda value, item: "1" if value else "2", planted.truth)
+    done, results = analyzed(planted, sheets, "--sheets", str(sheets), "--json")
+    assert done.exit_code == 0 and "corrected" in results["figures"]
+    assert all(entry["option"] is None for entry in json.loads(done.stdout)["skipped"])
+
+
+def test_a_reference_set_that_no_figure_can_use_is_refused(planted, tmp_path):
+    names = planted.rows.select(["image_name", "id"])
+    write_parquet(tmp_path / "mine" / "images.parquet", names)
+    command = ["analyze", str(planted.release), "--out", str(tmp_path / "out")]
+    mine = f"mine={tmp_path}/mine"
+    done = CliRunner().invoke(main, [*command, "--reference", mine])
+    assert done.exit_code == 1
+    assert f"mine ({tmp_path}/mine) has no embeddings and no NSFW" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
