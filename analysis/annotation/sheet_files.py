@@ -7,10 +7,12 @@ stratum and the probability with which it was drawn. `annotator-NAME.csv` has th
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from twigma.analysis.inputs.annotation_sheets import require_key
+from twigma.analysis.inputs.annotators import refuse_other_image
 from twigma.core import inventory
 from twigma.core.lists.sheets import read_sheet
 
@@ -109,19 +111,30 @@ def read_key(folder: Path) -> dict[str, Item]:
     return items
 
 
-def read_labels(path: Path, items: set[str]) -> dict[str, str]:
-    """The labels of one sheet by item; blank ones are left out.
+class SheetLabels(NamedTuple):
+    """The labels of one sheet by item, blank ones left out, and how many rows it has."""
 
-    ValueError naming file and line for an item that was not drawn or is there twice, and for another label.
+    labels: dict[str, str]
+    rows: int
+
+
+def read_labels(path: Path, items: Mapping[str, Item]) -> SheetLabels:
+    """The labels of one sheet of the images `items`, by item.
+
+    ValueError naming file and line for an item that was not drawn, is there twice or has the name of another image, and
+    for another label.
     """
     sheet = read_sheet(path, ("item", "label"))
+    names = {item: drawn.image_name for item, drawn in items.items()}
     seen: set[str] = set()
     labels = {}
-    for line, cells in sheet.rows:
+    for row in sheet.rows:
+        line, cells = row
         item = cells["item"].strip()
         if item not in items or item in seen:
             raise sheet.error(line, "item", f"each item of {KEY} at most once", item)
         seen.add(item)
+        refuse_other_image(sheet, row, names)
         # A spreadsheet may write 1 as 1.0.
         label = cells["label"].strip().removesuffix(".0")
         if label in LABELS:
@@ -130,7 +143,7 @@ def read_labels(path: Path, items: set[str]) -> dict[str, str]:
             raise sheet.error(
                 line, "label", "1 (yes), 2 (no), 0 (cannot tell) or nothing", label
             )
-    return labels
+    return SheetLabels(labels, len(sheet.rows))
 
 
 def sheet_path(folder: Path, annotator: str) -> Path:
