@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from twigma.analysis.annotation.sheet_folders import require_readable
 from twigma.analysis.checkpoints import Checkpoints
 from twigma.analysis.inputs import load, text_embeddings
 from twigma.analysis.inputs.requirements import (
@@ -31,21 +32,26 @@ from twigma.analysis.page.section import FigureFacts
 from twigma.analysis.paper import comparison
 from twigma.analysis.provenance.description import describe
 from twigma.analysis.provenance.file_hashes import file_hashes
-from twigma.analysis.run_figures import attempt, run_figures
+from twigma.analysis.run_figures import attempt, mark_named, run_figures
 from twigma.analysis.tables import memory
 from twigma.analysis.tables.long_table import LongTable
 from twigma.core.files import file_sha256, write_json, write_parquet
 from twigma.core.names import DEFAULT
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
-from twigma.core.safety import folder_replacement, owned_folders, spreadsheet
+from twigma.core.safety import (
+    folder_replacement,
+    owned_folders,
+    spreadsheet,
+    unfinished_reports,
+)
 from twigma.core.workspace import AnyWorkspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 11
+REVISION = 12
 LIBRARIES = (
     "faiss-cpu",
     "numpy",
@@ -118,7 +124,9 @@ def analyze(
     Raises
     ------
     ValueError, before any work, when `out` is not empty and no report of ours, or not apart from the working folder;
-    and when there is not the memory, or the room on the disk, for so many rows.
+    and when there is not the memory, or the room on the disk, for so many rows. FileNotFoundError or ValueError, before
+    any work, when a folder, a file or the key of the sheets that is named is missing or damaged. RuntimeError, at once,
+    while another process writes the report.
     """
     release, out = Path(release), Path(out)
     sheets = None if sheets is None else Path(sheets)
@@ -128,6 +136,9 @@ def analyze(
     owned_folders.require_free(out, "report")
     if work is not None:
         owned_folders.require_apart(out, work)
+    if sheets is not None:
+        require_readable(sheets)
+    unfinished_reports.refuse_busy(out)
     settings = Settings(photographs, paintings, prompts, projection, thorough, seed)
     files = file_hashes(release, work, folders, sheets, embedding)
     if select is not None:
@@ -137,18 +148,29 @@ def analyze(
     # Reading the hashes takes seconds, the analyses hours at the paper's size.
     current = _current(out / "results.json", made_from)
     checkpoints = Checkpoints(out, made_from)
-    if current is not None:
-        checkpoints.delete()
+    if current is not None and not checkpoints.folder.exists():
         return current
-    if select is None:
-        memory.require(memory.needed(release, embedding), out.absolute())
-    texts = text_embeddings.read_texts(work, folders)
-    options: dict[str, Any] = {"select": select, "scratch": out.absolute()}
-    data = load.load(release, work, folders, sheets, embedding, **options)
-    data = replace(data, texts=texts)
-    with search_on(engine) as search:
-        data = replace(data, search=search)
-        results, skipped = run_figures(data, settings, checkpoints)
+    with unfinished_reports.writing(out):
+        if current is not None:
+            checkpoints.delete()
+            return current
+        if select is None:
+            memory.require(memory.needed(release, embedding), out.absolute())
+        texts = text_embeddings.read_texts(work, folders)
+        options: dict[str, Any] = {"select": select, "scratch": out.absolute()}
+        data = load.load(release, work, folders, sheets, embedding, **options)
+        data = replace(data, texts=texts)
+        with search_on(engine) as search:
+            data = replace(data, search=search)
+            return _computed(data, settings, checkpoints, out)
+
+
+def _computed(
+    data: load.Inputs, settings: Settings, checkpoints: Checkpoints, out: Path
+) -> Analysis:
+    """All figures, computed and written to `out`."""
+    results, skipped = run_figures(data, settings, checkpoints)
+    mark_named(skipped, data, settings)
     box, failures = attempt(
         comparison.NAME,
         lambda: comparison.paper_box(data, settings, results, skipped),
@@ -156,7 +178,7 @@ def analyze(
     skipped.extend(failures)
     if box is not None:
         results[comparison.NAME] = box
-    document = _document(data, made_from, results, skipped)
+    document = _document(data, checkpoints.made_from, results, skipped)
     _write(out, results, document)
     # What failed is tried again by the next run, which takes the rest from there.
     if not failed(document):

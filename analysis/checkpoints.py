@@ -36,17 +36,16 @@ class Checkpoints:
     def __init__(self, out: Path, made_from: Mapping[str, Any]) -> None:
         """For the report at `out`, made from `made_from`; nothing is written or deleted yet."""
         self.folder = unfinished_reports.folder_of(out)
-        self._made_from = json.loads(json.dumps(made_from))
+        self.made_from = json.loads(json.dumps(made_from))
 
     def open(self) -> list[str]:
         """Keep what an earlier run finished of the same; the names of these figures."""
-        if self.folder.is_symlink():
-            raise ValueError(
-                f"{self.folder} is a link: expected a folder of ours, or none; delete the link"
-            )
-        if _read_json(self.folder / MARK) != self._made_from:
-            self.delete()
-            write_json(self.folder / MARK, self._made_from)
+        unfinished_reports.refuse_link(self.folder)
+        stored = _read_json(self.folder / MARK)
+        if stored != self.made_from:
+            if stored is not None:
+                unfinished_reports.clear(self.folder)
+            write_json(self.folder / MARK, self.made_from)
         files = self.folder.glob("*.json")
         return sorted(path.stem for path in files if path.name != MARK)
 

@@ -6,7 +6,7 @@ A figure that fails, in whatever way, costs none of the others: it is reported l
 import logging
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,9 +20,12 @@ from twigma.analysis.inputs.requirements import (
     Skipped,
     missing_requirements,
 )
-from twigma.core.progress import notice, progress_bar
+from twigma.core.progress import detail, notice, progress_bar
+from twigma.core.safety.failures import system_error_sentence
 
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
+# What a figure needs and an option names.
+OPTIONS = {"sheets": "--sheets", "labels": "--sheets"}
 OURS = "twigma."  # begins the names of our modules
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -57,6 +60,23 @@ def run_figures(
             if outcome.result is not None:
                 results[figure.name] = outcome.result
     return results, skipped
+
+
+def mark_named(skipped: list[Skipped], data: load.Inputs, settings: Settings) -> None:
+    """Add to the entry of each skipped figure the option that named its data, where the data is there."""
+    options: dict[str, str] = {}
+    for figure in FIGURES:
+        for need in figure.needs:
+            if need in OPTIONS and not missing_requirements(data, settings, [need]):
+                options[figure.name] = OPTIONS[need]
+    for entry in skipped:
+        if entry["figure"] in options:
+            entry["option"] = options[entry["figure"]]
+
+
+def unusable(skipped: Iterable[Skipped]) -> list[str]:
+    """The figures whose data an option named, and that could not be computed from it."""
+    return [entry["figure"] for entry in skipped if "option" in entry]
 
 
 def _checkpointed(
@@ -98,8 +118,9 @@ def compute(figure: Figure, data: load.Inputs, settings: Settings) -> Outcome:
 def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
     """What `run` returns, or None and the reason it failed for, as an entry of `skipped`.
 
-    A ValueError that an estimator of ours raises says that there is too little data. Any other error is a fault: its
-    entry names it as `error`, and its traceback goes to standard error.
+    A ValueError that an estimator of ours raises says that there is too little data. Any other error is named as
+    `error`: an OSError is of a file or disk that the user can put right; the rest are faults, whose traceback goes to
+    standard error.
     """
     try:
         return run(), []
@@ -108,16 +129,20 @@ def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
         if isinstance(error, ValueError) and _is_ours(error):
             return None, [{"figure": name, "missing": [], "how": [how]}]
         kind = type(error).__name__
+        if isinstance(error, OSError):
+            detail(traceback.format_exc())
+            advice = "put that right and run the same command again for this one: the other figures are complete"
+            return None, [
+                _error(name, kind, f"{system_error_sentence(error)}; {advice}")
+            ]
         log.exception("twigma analyze: %s failed", name)
         reason = f"failed with {kind} ({how}), a fault that is not of your data: the other figures are complete"
         advice = "run the same command again for this one, and report the traceback above if it fails again"
-        entry: Skipped = {
-            "figure": name,
-            "missing": [],
-            "how": [f"{reason}; {advice}"],
-            "error": kind,
-        }
-        return None, [entry]
+        return None, [_error(name, kind, f"{reason}; {advice}")]
+
+
+def _error(name: str, kind: str, how: str) -> Skipped:
+    return {"figure": name, "missing": [], "how": [how], "error": kind}
 
 
 def _is_ours(error: Exception) -> bool:

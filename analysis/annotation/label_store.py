@@ -38,7 +38,7 @@ class LabelStore:
             if not path.exists():
                 self._write(path, self._order(path.stem), {})
             order = self._order_of(path)
-            return order, read_labels(path, set(self.items))
+            return order, read_labels(path, self.items).labels
 
     def record(self, annotator: str, item: str, label: str) -> int:
         """Store a label, or take it back where it is empty; how many the annotator has. On disk when this returns.
@@ -54,7 +54,7 @@ class LabelStore:
         path = sheet_path(self.folder, annotator)
         with self._lock:
             # Read each time: somebody may have filled it in with a spreadsheet meanwhile.
-            labels = read_labels(path, set(self.items))
+            labels = read_labels(path, self.items).labels
             labels[item] = label
             if not label:
                 del labels[item]

@@ -6,6 +6,7 @@ could tell counts as not labelled. Where annotators differ, an image's label is 
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +20,20 @@ from twigma.analysis.annotation.sheet_files import (
     UNSURE,
     YES,
     About,
+    Item,
+    SheetLabels,
     read_key,
     read_labels,
 )
 from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.inputs.annotators import (
+    annotator_names,
+    refuse_copies,
+    remarks,
+)
 from twigma.analysis.measurement.estimates import Labelled
 from twigma.core import columns
-from twigma.core.lists.sheets import SAVED
+from twigma.core.lists.sheets import saved_sheets
 
 USED = (
     "all_captions",
@@ -52,6 +60,7 @@ class Answers(NamedTuple):
     labels: pd.DataFrame
     unsure: int  # answers "cannot tell"
     drawn: int
+    remarks: tuple[str, ...] = ()  # on the annotators
 
 
 def read_answers(folder: Path) -> Answers:
@@ -59,20 +68,23 @@ def read_answers(folder: Path) -> Answers:
 
     Returns
     -------
-    Answers, a row per image. ValueError naming file and line where a sheet was changed beyond its labels, where
-    nothing is labelled, and where a stratum has no label: its images could have been anything.
+    Answers, a row per image. ValueError naming file and line where a sheet was changed beyond its labels, where one is
+    a copy of another, where nothing is labelled, and where a stratum has no label: its images could have been anything.
     """
     about = About.read(folder)
     items = read_key(folder)
-    names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
     labels = pd.DataFrame(index=pd.Index(list(items), name="item"))
     unsure = 0
-    for name in sorted(names):
-        answers = _answers(folder, name, set(items))
+    answered: dict[str, dict[str, str]] = {}
+    rows: dict[str, int] = {}
+    for name in annotator_names(folder):
+        answers, rows[name] = _answers(folder, name, items)
         if answers:
+            answered[name] = answers
             column = pd.Series(answers).map(VALUES).astype(float)
             labels[name.removeprefix("annotator-")] = column.reindex(labels.index)
             unsure += sum(answer == UNSURE for answer in answers.values())
+    refuse_copies(folder, answered)
     if labels.empty or labels.isna().all(axis=None):
         raise ValueError(
             f"no image in {folder} is labelled: `twigma label {folder} --work WORK` shows them"
@@ -88,24 +100,30 @@ def read_answers(folder: Path) -> Answers:
         )
     key["probability"] *= key["stratum"].map(rate)
     kept = key.loc[labelled, ["image_name", "stratum", "label", "probability"]]
-    return Answers(about, kept.reset_index(drop=True), labels, unsure, len(items))
+    return Answers(
+        about,
+        kept.reset_index(drop=True),
+        labels,
+        unsure,
+        drawn=len(items),
+        remarks=remarks(answered, rows, len(items)),
+    )
 
 
-def _answers(folder: Path, name: str, items: set[str]) -> dict[str, str]:
+def _answers(folder: Path, name: str, items: Mapping[str, Item]) -> SheetLabels:
     """The answers of one annotator by item, from the one file of theirs that has any."""
-    filled: dict[Path, dict[str, str]] = {}
-    for suffix in SAVED:
-        path = folder / f"{name}{suffix}"
-        if path.is_file():
-            answers = read_labels(path, items)
-            if answers:
-                filled[path] = answers
+    sheets = {}
+    for path in saved_sheets(folder / f"{name}.csv"):
+        sheets[path] = read_labels(path, items)
+    filled = [path for path, sheet in sheets.items() if sheet.labels]
     if len(filled) > 1:
-        one, other = list(filled)[:2]
+        one, other = filled[:2]
         raise ValueError(
             f"{one} and {other.name} are both filled in: delete the one that does not count"
         )
-    return next(iter(filled.values()), {})
+    if filled:
+        return sheets[filled[0]]
+    return SheetLabels({}, 0)
 
 
 def distinct_images(table: pa.Table, column: str) -> pd.DataFrame:

@@ -7,9 +7,12 @@ stratum and the probability with which it was drawn. `annotator-NAME.csv` has th
 import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from twigma.analysis.inputs.annotation_sheets import require_key
+from twigma.analysis.inputs.annotators import refuse_other_image
 from twigma.core import inventory
 from twigma.core.lists.sheets import read_sheet
 
@@ -48,11 +51,24 @@ class About(NamedTuple):
             )
         try:
             values: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            return cls(**values)
+            about = cls(**values)
+            if not about._is_typed():
+                raise TypeError(f"expected {list(cls._fields)}, found {values}")
+            return about
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{path} is damaged ({error}): draw the images again into another folder"
             ) from error
+
+    def _is_typed(self) -> bool:
+        """Whether each value is of its type."""
+        texts = (self.column, self.question)
+        numbers = (self.threshold, self.images)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, int | float) for number in numbers)
+            and isinstance(self.blur, bool)
+        )
 
 
 class Item(NamedTuple):
@@ -67,13 +83,11 @@ class Item(NamedTuple):
 
 
 def read_key(folder: Path) -> dict[str, Item]:
-    """The images that were drawn, by item; ValueError naming the line where the key was changed."""
-    path = folder / KEY
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no {KEY} in {folder}: `twigma sheets --for COLUMN` writes it"
-        )
-    sheet = read_sheet(path, KEY_COLUMNS)
+    """The images that were drawn, by item.
+
+    FileNotFoundError without a key; ValueError naming the line where it was changed.
+    """
+    sheet = read_sheet(require_key(folder), KEY_COLUMNS)
     items: dict[str, Item] = {}
     for line, cells in sheet.rows:
         try:
@@ -97,19 +111,30 @@ def read_key(folder: Path) -> dict[str, Item]:
     return items
 
 
-def read_labels(path: Path, items: set[str]) -> dict[str, str]:
-    """The labels of one sheet by item; blank ones are left out.
+class SheetLabels(NamedTuple):
+    """The labels of one sheet by item, blank ones left out, and how many rows it has."""
 
-    ValueError naming file and line for an item that was not drawn or is there twice, and for another label.
+    labels: dict[str, str]
+    rows: int
+
+
+def read_labels(path: Path, items: Mapping[str, Item]) -> SheetLabels:
+    """The labels of one sheet of the images `items`, by item.
+
+    ValueError naming file and line for an item that was not drawn, is there twice or has the name of another image, and
+    for another label.
     """
     sheet = read_sheet(path, ("item", "label"))
+    names = {item: drawn.image_name for item, drawn in items.items()}
     seen: set[str] = set()
     labels = {}
-    for line, cells in sheet.rows:
+    for row in sheet.rows:
+        line, cells = row
         item = cells["item"].strip()
         if item not in items or item in seen:
             raise sheet.error(line, "item", f"each item of {KEY} at most once", item)
         seen.add(item)
+        refuse_other_image(sheet, row, names)
         # A spreadsheet may write 1 as 1.0.
         label = cells["label"].strip().removesuffix(".0")
         if label in LABELS:
@@ -118,7 +143,7 @@ def read_labels(path: Path, items: set[str]) -> dict[str, str]:
             raise sheet.error(
                 line, "label", "1 (yes), 2 (no), 0 (cannot tell) or nothing", label
             )
-    return labels
+    return SheetLabels(labels, len(sheet.rows))
 
 
 def sheet_path(folder: Path, annotator: str) -> Path:

@@ -4,16 +4,23 @@ A sheet lists random images of every cluster in random order, without the cluste
 Rows are known by their item number: a spreadsheet rounds ids of 19 digits when it saves a sheet.
 """
 
-import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from twigma.analysis.inputs import load
+from twigma.analysis.inputs.annotators import (
+    annotator_names,
+    refuse_copies,
+    refuse_other_image,
+    remarks,
+)
 from twigma.analysis.themes.words import TOKEN
 from twigma.core import columns, inventory
-from twigma.core.lists.sheets import SAVED, read_sheet, saved_sheets
+from twigma.core.lists.sheets import read_sheet, saved_sheets
+from twigma.core.progress import notice
 from twigma.core.safety import spreadsheet
 
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
@@ -87,36 +94,85 @@ def has_theme_sheets(folder: Path) -> bool:
     return not labelled or (folder / KEY).exists()
 
 
+class FilledSheets(NamedTuple):
+    """What annotators filled in, and what a reader has to know of it, a sentence each."""
+
+    table: pd.DataFrame
+    remarks: tuple[str, ...]
+
+
 def read_sheets(folder: Path) -> pd.DataFrame:
-    """Filled sheets of a folder and their key, as one table.
+    """Filled sheets of a folder and their key, as one table; notices tell what annotators left out.
 
     Returns
     -------
     DataFrame (annotator, item, image_name, cluster, group, keywords), a row per image that an annotator put in a group;
     `keywords` is a frozenset of lemmas, and `image_name` that of the key. ValueError naming file and line where a sheet
-    is not one of ours.
+    is not one of ours, or was changed beyond its answers; and where a sheet is a copy of another.
     """
-    key = _read_key(folder)
-    names = {path.stem for path in folder.glob("annotator-*") if path.suffix in SAVED}
-    frames = [_annotator(folder / f"{name}.csv", key) for name in sorted(names)]
-    filled = [frame for frame in frames if len(frame)]
-    if not filled:
+    filled = filled_sheets(folder)
+    for remark in filled.remarks:
+        notice(f"{folder}: {remark}")
+    return filled.table
+
+
+def filled_sheets(folder: Path) -> FilledSheets:
+    """The table of `read_sheets`, and its remarks, which are not told; errors likewise."""
+    key = read_key(folder)
+    frames: dict[str, pd.DataFrame] = {}
+    rows: dict[str, int] = {}
+    for name in annotator_names(folder):
+        frame = _annotator(folder / f"{name}.csv", key)
+        rows[name] = len(frame)
+        is_filled = frame["group"] != ""
+        if is_filled.any():
+            frames[name] = frame[is_filled]
+    if not frames:
         raise ValueError(
             f"no sheet in {folder} is filled in: give each image a group in the column of that name"
         )
-    table = pd.concat(filled, ignore_index=True)
+    refuse_copies(folder, frames)
+    answers = {name: _answers(frame) for name, frame in frames.items()}
+    table = pd.concat(frames.values(), ignore_index=True)
     names_of_items = key["image_name"].reindex(table["item"])
     table.insert(2, "image_name", names_of_items.to_numpy())
-    return table
+    return FilledSheets(table, remarks(answers, rows, len(key)))
 
 
-def _read_key(folder: Path) -> pd.DataFrame:
-    """(cluster, image_name) of each item; FileNotFoundError without a key."""
-    path = folder / KEY
-    if not path.is_file():
+def _answers(frame: pd.DataFrame) -> dict[str, tuple[str, frozenset[str]]]:
+    """Group and keywords by item."""
+    cells = zip(frame["group"], frame["keywords"], strict=True)
+    return dict(zip(frame["item"], cells, strict=True))
+
+
+def require_key(folder: Path) -> Path:
+    """The key of a folder of sheets of either kind; FileNotFoundError where there is none."""
+    if not folder.is_dir():
         raise FileNotFoundError(
-            f"no {KEY} in {folder}: `twigma sheets` writes blank sheets"
+            f"expected a folder of sheets at {folder}, found none: `twigma sheets` writes blank ones"
         )
+    path = folder / KEY
+    if path.is_file():
+        return path
+    if not any(folder.glob("annotator-*")):
+        raise FileNotFoundError(
+            f"expected sheets and their {KEY} in {folder}, found neither: name the folder that `twigma sheets` wrote"
+        )
+    raise FileNotFoundError(
+        f"expected {KEY} beside the sheets in {folder}, found none: put {KEY} back from the folder that "
+        "`twigma sheets` wrote"
+    )
+
+
+def read_key(folder: Path) -> pd.DataFrame:
+    """The key of a folder of sheets.
+
+    Returns
+    -------
+    DataFrame (cluster, image_name), by item. FileNotFoundError without a key; ValueError naming file and line where it
+    was changed.
+    """
+    path = require_key(folder)
     key = read_sheet(path, ("item", columns.LABELS))
     name = columns.find_label_column(key.names)
     assert name is not None  # `read_sheet` has required it
@@ -130,9 +186,9 @@ def _read_key(folder: Path) -> pd.DataFrame:
 
 
 def _annotator(path: Path, key: pd.DataFrame) -> pd.DataFrame:
-    """The filled rows of an annotator, whose sheet may be saved as another file beside the blank one."""
+    """The rows of an annotator, whose sheet may be saved as another file beside the blank one."""
     frames = {file: _sheet(file, key) for file in saved_sheets(path)}
-    filled = [file for file, frame in frames.items() if len(frame)]
+    filled = [file for file, frame in frames.items() if (frame["group"] != "").any()]
     if len(filled) > 1:
         raise ValueError(
             f"{filled[0]} and {filled[1].name} are both filled in: delete the one that does not count"
@@ -156,29 +212,27 @@ def lemma(word: str) -> str:
 
 
 def _sheet(path: Path, key: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one sheet that have a group; a sheet with none was not filled in."""
+    """The rows of one sheet; `group` is empty where nothing was filled in."""
     read = read_sheet(path, ("item", *BLANK))
+    names = dict(zip(key.index, key["image_name"], strict=True))
     seen: set[str] = set()
-    for line, cells in read.rows:
-        item = cells["item"].strip()
+    for row in read.rows:
+        item = row.cells["item"].strip()
         if item not in key.index or item in seen:
-            raise read.error(line, "item", f"each item of {KEY} at most once", item)
+            expected = f"each item of {KEY} at most once"
+            raise read.error(row.line, "item", expected, item)
         seen.add(item)
-        cells["item"] = item
+        refuse_other_image(read, row, names)
+        row.cells["item"] = item
     columns_read = ["item", *BLANK]
     frame = pd.DataFrame([cells for _, cells in read.rows], columns=columns_read)
     group = frame["group"].str.strip().str.lower()
-    if 0 < (group == "").sum() < len(frame):
-        warnings.warn(
-            f"{path.name}: {(group == '').sum()} images without a group are left out",
-            stacklevel=2,
-        )
     sheet = pd.DataFrame({"item": frame["item"], "group": group})
     sheet["cluster"] = key["cluster"].loc[frame["item"]].to_numpy()
     texts = [" ".join(row) for row in frame[list(KEYWORDS)].to_numpy()]
     sheet["keywords"] = pd.Series([_lemmas(text) for text in texts], sheet.index)
     sheet["annotator"] = path.stem
-    return sheet[group != ""]
+    return sheet
 
 
 def _lemmas(text: str) -> frozenset[str]:

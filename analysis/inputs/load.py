@@ -258,6 +258,11 @@ def _reference(
     """A working folder as a set of images, with those stages that were run on it."""
     work = Workspace(folder)
     stages = list(filter(work.has, reference_stages(embedding)))
+    if not stages:
+        raise FileNotFoundError(
+            f"the reference set {name} ({folder}) has no embeddings and no NSFW scores, so no figure can use it: "
+            f"`twigma embed --work {folder}` makes embeddings"
+        )
     refuse_other_embeddings(work.columns, stages)
     embedded = with_name("embed", embedding)
     table = work.table(*(stage for stage in stages if stage != embedded))

@@ -71,7 +71,8 @@ class Skipped(TypedDict):
     figure: str  # "NAME" or "NAME: PART"
     missing: list[str]  # empty where the data is there but too little
     how: list[str]  # for each that is missing, or the message of the error
-    error: NotRequired[str]  # the class of an error that is a fault
+    error: NotRequired[str]  # the class of the error that it failed with
+    option: NotRequired[str]  # that named its data, which could not be used
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.analysis.inputs import load
-from twigma.analysis.inputs.annotation_sheets import read_sheets
+from twigma.analysis.inputs.annotation_sheets import filled_sheets
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
 from twigma.analysis.page.formatting import GAP, Cell, Table, interval, number, table
 from twigma.analysis.page.section import Results, Section, records
@@ -114,7 +114,7 @@ def _own_numbers(data: load.Inputs, results: Mapping[str, Result]) -> dict[str, 
             ours[f"collected/{name}"] = {"value": count}
     # Without results of its figure the sheets are missing, or are no such sheets.
     if data.sheets is not None and "concordance" in results:
-        ours |= own_numbers.people(read_sheets(data.sheets))
+        ours |= own_numbers.people(filled_sheets(data.sheets).table)
     return ours
 
 

@@ -76,7 +76,11 @@ def analyze(
 
     With intervals; each figure whose columns are there. At the paper's size most of the time goes into the exact search
     for nearest neighbours (Fig 2d, 4e), which uses a GPU where there is one; --engine ray spreads it over a cluster.
-    A figure that fails costs no other: it is named, and the exit code is 1. A stopped run resumes when run again.
+    A stopped run resumes when run again.
+
+    The exit code is 1 where a figure fails, or cannot be computed from the sheets that --sheets names: it is told, and
+    the others are written. What an option names and cannot be read at all is refused before any figure. Figures
+    whose data nobody named are skipped, and the exit code is 0.
 
     \b
       twigma analyze twigma --work work --reference laion --reference artbench --reference mine=elsewhere/mine
@@ -84,13 +88,21 @@ def analyze(
     from twigma.analysis.analyze import analyze as run
     from twigma.analysis.analyze import failed
     from twigma.analysis.inputs.reference_sets import find_reference, roles
+    from twigma.analysis.run_figures import unusable
 
     folders = dict(find_reference(text) for text in references)
     options.update(roles(folders))
     results = run(release, out, references=folders, engine=as_engine(engine), **options)
     facts = _analysis_facts(results, out)
     show(facts, _analysis_lines(facts))
-    if failed(results):
+    named = unusable(results["skipped"])
+    if named:
+        click.echo(
+            f"twigma: what --sheets names could not be used for {', '.join(named)}, for the reason above; the other "
+            "figures are written",
+            err=True,
+        )
+    if failed(results) or named:
         sys.exit(1)
 
 
@@ -103,6 +115,7 @@ def _analysis_facts(results: "Analysis", out: Path) -> "AnalyzeFacts":
                 "missing": list(entry["missing"]),
                 "how": list(entry["how"]),
                 "error": entry.get("error"),
+                "option": entry.get("option"),
             }
         )
     references: list[UsedReference] = []

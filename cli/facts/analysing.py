@@ -28,6 +28,10 @@ class SkippedFigure(TypedDict):
     missing: Annotated[list[str], "inputs"]
     how: Annotated[list[str], "to get each of these; or the reason"]
     error: Annotated[str | None, "null unless it failed"]
+    option: Annotated[
+        str | None,
+        "that named its data, where this could not be used; then the exit code is 1",
+    ]
 
 
 class UsedReference(TypedDict):

@@ -1,6 +1,5 @@
 """The group of all commands: their order, `--quiet` and `--verbose`, and an error as one sentence."""
 
-import os
 import sys
 import traceback
 from typing import Any
@@ -94,12 +93,10 @@ def explain(error: Exception, command: str | None) -> str:
         )
     if isinstance(error, MemoryError):
         return "out of memory: close other programs, or give this machine smaller files"
-    if isinstance(error, OSError) and error.strerror:
-        # Python's own words are "[Errno 28] No space left on device: 'work/images.parquet'".
-        reason = error.strerror[0].lower() + error.strerror[1:]
-        if isinstance(error.filename, str | bytes):
-            return f"{os.fsdecode(error.filename)}: {reason}"
-        return reason
+    if isinstance(error, OSError):
+        from twigma.core.safety.failures import system_error_sentence
+
+        return system_error_sentence(error)
     return str(error) or type(error).__name__
 
 

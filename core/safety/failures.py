@@ -8,10 +8,26 @@ failures.raise_any()
 """
 
 import errno
+import os
 from types import TracebackType
 
 # With these every item after would fail too.
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def system_error_sentence(error: OSError) -> str:
+    """An error of the system in words, its file first.
+
+    >>> system_error_sentence(FileNotFoundError(2, "No such file or directory", "work/ids.csv"))
+    'work/ids.csv: no such file or directory'
+    """
+    if not error.strerror:
+        return str(error) or type(error).__name__
+    # Python's own words are "[Errno 28] No space left on device: 'work/images.parquet'".
+    reason = error.strerror[0].lower() + error.strerror[1:]
+    if isinstance(error.filename, str | bytes):
+        return f"{os.fsdecode(error.filename)}: {reason}"
+    return reason
 
 
 class Failures:

@@ -80,6 +80,23 @@ def test_a_figure_that_fails_costs_no_other(kind, small, tmp_path, monkeypatch, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "small"]
 
 
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_program(
+    small, tmp_path, monkeypatch, caplog
+):
+    def unreadable(data, settings):
+        (tmp_path / "labels.csv").read_text()
+
+    monkeypatch.setattr(run_figures, "FIGURES", (Figure("last", unreadable, needs=()),))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["analyze", str(small), "--out", str(out)])
+    assert done.exit_code == 1
+    expected = f"{tmp_path}/labels.csv: no such file or directory; put that right and run the same command again"
+    assert expected in done.output
+    assert "fault" not in done.output and "Traceback" not in caplog.text + done.output
+    results = json.loads((out / "results.json").read_text("utf-8"))
+    assert results["skipped"][0]["error"] == "FileNotFoundError"
+
+
 def test_too_little_data_is_no_fault(small, tmp_path):
     write_parquet(small / "metadata-0.parquet", _few(small))
     done = CliRunner().invoke(
@@ -103,6 +120,53 @@ def test_a_fault_in_the_last_step_keeps_the_figures(small, tmp_path, monkeypatch
         "figures"
     ]
     assert found["skipped"][-1]["figure"] == "paper"
+
+
+# ------------------------------------------------------------------ two at once
+
+
+def test_a_report_is_written_by_one_process_at_a_time(planted, small, tmp_path):
+    out = tmp_path / "new" / "out"
+    first = start(planted, out)
+    wait_for(tmp_path / "new" / ".out.unfinished", first)
+    command = ["analyze", str(small), "--out", str(out)]
+    second = CliRunner().invoke(main, command)
+    assert first.poll() is None
+    assert second.exit_code == 1
+    expected = f"twigma: another process is writing the report {out}: wait for it, or stop it first\n"
+    assert second.output == expected
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    # What was killed blocks nobody, though its figures are of other data.
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_the_report_is_held_until_it_is_complete(small, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    seen = []
+
+    def beside(data, settings):
+        with pytest.raises(RuntimeError, match="another process is writing"):
+            analyze(small, out, seed=1)
+        seen.append(True)
+        return Result(1, {})
+
+    monkeypatch.setattr(run_figures, "FIGURES", (Figure("last", beside, needs=()),))
+    # Figures of other settings lie there, whose place is taken.
+    folder = tmp_path / ".out.unfinished"
+    folder.mkdir()
+    (folder / "made_from.json").write_text("{}")
+    analyze(small, out)
+    assert seen == [True]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small"]
+
+
+def test_a_refused_run_leaves_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        analyze(tmp_path / "nowhere", tmp_path / "new" / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 # ------------------------------------------------------------------ stopped

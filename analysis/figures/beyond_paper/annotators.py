@@ -22,6 +22,7 @@ from twigma.analysis.page.formatting import (
     table,
 )
 from twigma.analysis.page.section import Results, Section, records
+from twigma.core.progress import notice
 
 MEASURES = {
     "ari": "groups (ARI)",
@@ -40,7 +41,7 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
     merge; `cluster_keywords`, people's words for each cluster.
     Values: `concordance/ANNOTATOR/MEASURE`, `annotators/ANNOTATOR_A/ANNOTATOR_B`, `ami/A/B`, `seen/A/B`.
     """
-    from twigma.analysis.inputs.annotation_sheets import read_sheets
+    from twigma.analysis.inputs.annotation_sheets import filled_sheets
     from twigma.analysis.measurement.agreement import (
         mutual_information,
         split_and_merged,
@@ -48,7 +49,9 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
     from twigma.analysis.themes.concordance import between_annotators, concordance
 
     assert data.sheets is not None  # "sheets" is needed
-    filled = read_sheets(data.sheets)
+    filled, remarks = filled_sheets(data.sheets)
+    for remark in remarks:
+        notice(f"{data.sheets}: {remark}")
     authors = owners_of_images(data.images, filled["image_name"])
     if authors is not None:
         filled["owner"] = authors
@@ -70,7 +73,7 @@ def compute_concordance(data: Inputs, settings: Settings) -> Result:
             "cluster_keywords": keywords_of_clusters(filled),
         },
         values=values,
-        notes=_owner_notes(filled, data.images.name),
+        notes=(*remarks, *_owner_notes(filled, data.images.name)),
     )
 
 

@@ -42,6 +42,7 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.core import columns
+from twigma.core.progress import notice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,6 +78,8 @@ def compute_corrected(data: Inputs, settings: Settings) -> Result:
     n = 0
     for folder in label_folders(data.sheets):
         answers = read_answers(folder)
+        for remark in answers.remarks:
+            notice(f"{folder}: {remark}")
         column = answers.about.column
         rows = distinct_images(data.images.table, column)
         labelled = labelled_images(answers, rows)
@@ -131,7 +134,7 @@ def _agreement(answers: Any, authors: Any, seed: int) -> dict[str, Any]:
 def _remarks(answers: Any, rows: pd.DataFrame, data: Labelled) -> list[str]:
     """What a reader of the numbers has to know of the labels."""
     column = answers.about.column
-    remarks = []
+    remarks = [f"{column}: {remark}" for remark in answers.remarks]
     if "author_id" not in rows:
         remarks.append(
             f"{column}: authors are not known, so images of one post are taken together and intervals may be too "

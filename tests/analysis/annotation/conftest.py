@@ -96,4 +96,5 @@ def fill(folder, number, answer, truth):
     rows = pd.read_csv(path, dtype=str).sort_values("item", ascending=False)
     names = pd.read_csv(folder / "key.csv", dtype=str).set_index("item")["image_name"]
     rows["label"] = [answer(truth[names[item]], item) for item in rows["item"]]
-    rows.assign(image_name="1.00E+04", id="5.00E+05").to_csv(path, index=False)
+    rounded = [f"{float(name):.2E}" for name in rows["image_name"]]
+    rows.assign(image_name=rounded, id="5.00E+05").to_csv(path, index=False)

@@ -1,0 +1,31 @@
+"""A folder of `--sheets` before any figure is computed: the files that all of its sheets depend on are there."""
+
+from pathlib import Path
+
+from twigma.analysis.annotation import sheet_files
+from twigma.analysis.inputs import annotation_sheets
+from twigma.core.lists.sheets import has_columns
+
+# Of a key that lost its measurement.json: that of sheets of clusters has neither.
+OF_LABELS = ("stratum", "probability")
+
+
+def require_readable(folder: Path) -> None:
+    """Refuse a folder whose sheets cannot be read, whatever is on them.
+
+    Raises
+    ------
+    FileNotFoundError without the folder, the key of its sheets, or what is measured by labels; ValueError naming file
+    and line where one of these was changed.
+    """
+    if annotation_sheets.has_theme_sheets(folder):
+        key = annotation_sheets.require_key(folder)
+        if has_columns(key, OF_LABELS):
+            raise FileNotFoundError(
+                f"expected {sheet_files.ABOUT} beside the labels in {folder}, found none: put {sheet_files.ABOUT} "
+                "back from the folder that `twigma sheets --for` wrote"
+            )
+        annotation_sheets.read_key(folder)
+    for labels in annotation_sheets.label_folders(folder):
+        sheet_files.About.read(labels)
+        sheet_files.read_key(labels)
