@@ -16,6 +16,7 @@ from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import (
     interval,
     listed,
+    number,
     plural,
     table,
 )
@@ -64,6 +65,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         likes = images.values("like_count")
         blocks = _blocks(images)
         means = likes_by_quintile(quintile, likes, weights, blocks)
+        _check_ends(means, getattr(settings, role))
         values = entries(means, f"likes/{role}", ["quintile"], "mean")
         ratio = least_to_most(quintile, likes, weights, blocks)
         values[f"likes_ratio/{role}"] = dict(ratio)
@@ -80,6 +82,16 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         )
 
     return compute
+
+
+def _check_ends(means: pd.DataFrame, name: str) -> None:
+    """ValueError where the least or the most similar fifth, which are compared, has no image with likes."""
+    if {1, 5} <= set(means["quintile"]):
+        return
+    raise ValueError(
+        f"expected images with a like count among the fifth least similar to {name} and the fifth most similar, found "
+        f"{plural(int(means['n'].sum()), 'image')} with one, in quintile {listed(map(number, means['quintile']))}"
+    )
 
 
 def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:

@@ -217,7 +217,7 @@ def _check_estimable(data: Data) -> None:
         empty = [term for term, column in columns if not column.any()]
         reason = "one term is a combination of others, or a reference is empty"
         if empty:
-            reason = f"no rows have {empty}"
+            reason = f"no rows have {' or '.join(empty)}"
         raise ValueError(f"eq1: the terms cannot be told apart: {reason}")
     for term, column in columns:
         if not set(np.unique(column)) <= {0.0, 1.0}:
