@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 11
+REVISION = 12
 LIBRARIES = (
     "faiss-cpu",
     "numpy",

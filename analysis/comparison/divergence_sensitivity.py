@@ -103,7 +103,8 @@ def _check_neighbours(sets: Mapping[str, Any]) -> None:
     for name, rows in sets.items():
         if len(rows) < fewest:
             raise ValueError(
-                f"kl_sensitivity: expected at least {fewest} images of each set, found {len(rows)} of {name}: add images"
+                f"kl_sensitivity: expected at least {fewest} images of each set, found {len(rows)} of {name}: "
+                "add images"
             )
 
 
