@@ -24,14 +24,18 @@ FEWEST = 4  # authors of which a correlation can be told
 
 @dataclass(frozen=True, repr=False)
 class Dependence(Estimate):
-    """A distance correlation of `n` images, without an interval, and the p value of independence."""
+    """A distance correlation of `n` images, without an interval, and the p value of independence.
+
+    `p_floor` is the smallest p that changing the signs of so few authors can be expected to give.
+    """
 
     p: float
+    p_floor: float
     authors: int | None  # of the images; None where they are not known
 
     def keys(self) -> Iterator[str]:
         """Without the limits, which it does not have."""
-        return iter(("value", "p", "n", "authors"))
+        return iter(("value", "p", "p_floor", "n", "authors"))
 
 
 class _Blocks(NamedTuple):
@@ -99,7 +103,13 @@ def drift(
         )
     places, days = _checked(points[rows], created_at[rows])
     value, p = _dependence(places, days, blocks, rng)
-    return Dependence(value, np.nan, np.nan, len(rows), p, known)
+    floor = _smallest_p(len(blocks.sizes))
+    return Dependence(value, np.nan, np.nan, len(rows), p, floor, known)
+
+
+def _smallest_p(authors: int) -> float:
+    """All signs alike give the statistic itself, so that two of the 2^G sets of signs always reach it."""
+    return max(2.0 ** (1 - authors), 1 / (1 + DRAWS))
 
 
 def _checked(places: Array, created_at: Array) -> tuple[Floats, Floats]:

@@ -118,6 +118,18 @@ def test_drift_is_said_with_authors_alone():
     assert "authors are not known" in unknown.basis
 
 
+@pytest.mark.filterwarnings("ignore:drift. images by only:UserWarning")
+@pytest.mark.parametrize(("authors", "tells"), [(4, False), (5, False), (6, True)])
+def test_of_so_few_authors_that_no_p_is_small_nothing_is_told(authors, tells):
+    """Whatever the correlation is: of five, one sixteenth of all signs reach it."""
+    for common in (0, 50):
+        names = [f"{i % authors}" for i in range(600)]
+        claim = drift(common, author_id=names).claim
+        assert ("too few to tell" in claim) != tells
+        assert ("visibly related:" in claim or "are related:" in claim) == tells
+        assert (f"Images by {authors} authors" in claim) != tells
+
+
 @pytest.mark.parametrize("source", ["local", "x"])
 def test_whose_pictures_they_are_and_one_is_not_several(source):
     columns = {
