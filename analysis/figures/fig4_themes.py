@@ -112,7 +112,9 @@ def describe_drift(results: Results) -> Section:
         basis = "all taken as by different authors, since authors are not known"
     else:
         claim = _relation(drift, correlation)
-        basis = f"by {plural(drift['authors'], 'author')}, of which only those by different ones are compared"
+        basis = (
+            f"{_by_authors(drift)}, of which only those by different ones are compared"
+        )
     return Section(
         figure="Fig 4a",
         title="Where images lie, and when they were posted",
@@ -125,11 +127,20 @@ def describe_drift(results: Results) -> Section:
     )
 
 
+def _by_authors(drift: Mapping[str, Any]) -> str:
+    """How many authors the images are by, and how many have none."""
+    text = f"by {plural(drift['authors'], 'author')}"
+    alone = drift.get("without_author")
+    if alone:
+        text += f" and {number(alone)} without an author, each taken as by another one"
+    return text
+
+
 def _relation(drift: Mapping[str, Any], correlation: str) -> str:
     """Whether place and date are related, where the test of so many authors can tell."""
     if drift["p_floor"] >= LEVEL:
         return (
-            f"Images by {plural(drift['authors'], 'author')} are too few to tell whether place on the map and date of "
+            f"Images {_by_authors(drift)} are too few to tell whether place on the map and date of "
             f"the post are related: {correlation}, and the smallest p that the test can give is "
             f"{number(drift['p_floor'], 2)}"
         )

@@ -253,7 +253,8 @@ def jackknife_spread(jackknife: Jackknife, influence: Floats, data: Data) -> Spr
     if jackknife.lost.any():
         lost = ", ".join(np.array(data.terms)[jackknife.lost])
         warnings.warn(
-            f"no interval for {lost}: it rests on one of the {data.clusters} authors (or posts) alone",
+            f"no interval for {lost}: it rests on one alone of the {data.clusters} authors, or images without an "
+            "author, or posts that intervals leave out in turn",
             stacklevel=4,
         )
     covariance = jackknife.covariance(data.clusters)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, aligned, as_column, as_matrix
 from twigma.analysis.inference.blocks import FEW
@@ -32,10 +33,11 @@ class Dependence(Estimate):
     p: float
     p_floor: float
     authors: int | None  # of the images; None where they are not known
+    without_author: int = 0  # images, each taken as by an author of its own
 
     def keys(self) -> Iterator[str]:
         """Without the limits, which it does not have."""
-        return iter(("value", "p", "p_floor", "n", "authors"))
+        return iter(("value", "p", "p_floor", "n", "authors", "without_author"))
 
 
 class _Blocks(NamedTuple):
@@ -87,8 +89,11 @@ def drift(
             f"drift needs at least {FEWEST} images with a place and a date, found {len(rows)}"
         )
     code = np.arange(len(rows))
+    alone = 0
     if authors is not None:
-        code = block_codes(as_column(columns["authors"])[rows])
+        names = pd.Series(as_column(columns["authors"])[rows])
+        alone = int(names.isna().sum())
+        code = block_codes(names)
     order = np.argsort(code, kind="stable")
     rows, blocks = rows[order], _by_author(code[order])
     known = None if authors is None else len(blocks.sizes)
@@ -98,13 +103,20 @@ def drift(
         )
     if known is not None and known < FEW:
         warnings.warn(
-            f"drift: images by only {known} authors, so its p value is rough",
+            f"drift: images by only {known} authors{_counted(alone)}, so its p value is rough",
             stacklevel=2,
         )
     places, days = _checked(points[rows], created_at[rows])
     value, p = _dependence(places, days, blocks, rng)
     floor = _smallest_p(len(blocks.sizes))
-    return Dependence(value, np.nan, np.nan, len(rows), p, floor, known)
+    if known is not None:
+        known -= alone
+    return Dependence(value, np.nan, np.nan, len(rows), p, floor, known, alone)
+
+
+def _counted(alone: int) -> str:
+    """That images without an author are among the authors."""
+    return f", {alone} of them images without an author" if alone else ""
 
 
 def _smallest_p(authors: int) -> float:
