@@ -3,8 +3,8 @@
 A figure that fails, in whatever way, costs none of the others: it is reported like one whose data is missing.
 """
 
+import dis
 import logging
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -146,10 +146,16 @@ def _error(name: str, kind: str, how: str) -> Skipped:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether a module of ours raised an error, rather than a library that it called."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    module: str = frames[-1][0].f_globals.get("__name__", "")
-    return module.startswith(OURS)
+    """Whether a `raise` of ours raised an error, rather than a library or a builtin (`int(nan)`) that it called."""
+    last = error.__traceback__
+    if last is None:
+        return False
+    while last.tb_next is not None:
+        last = last.tb_next
+    frame = last.tb_frame
+    module: str = frame.f_globals.get("__name__", "")
+    instruction = frame.f_code.co_code[last.tb_lasti]
+    return module.startswith(OURS) and dis.opname[instruction] == "RAISE_VARARGS"
 
 
 def _with_warnings(

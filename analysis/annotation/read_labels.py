@@ -25,6 +25,7 @@ from twigma.analysis.annotation.sheet_files import (
     read_key,
     read_labels,
 )
+from twigma.analysis.inference.blocks import dense_blocks
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.annotators import (
     annotator_names,
@@ -206,7 +207,8 @@ def labelled_images(answers: Answers, rows: pd.DataFrame) -> Labelled:
         flag=flag,
         label=label,
         probability=probability,
-        authors=pd.factorize(authors)[0],
+        # An image without an author is by one of its own.
+        authors=dense_blocks(authors, len(rows)),
         weights=weight if np.ptp(weight) else None,
         model=np.column_stack([flag, score]),
     )

@@ -27,6 +27,7 @@ from twigma.analysis.vectors.spectra import moments
 SMOOTHINGS = {"none": 0.0, "kt": KT, "laplace": 1.0}
 CURVE = np.linspace(1e-6, 1 - 1e-6, 25)  # mixtures on the MAUVE curve
 SCALE = 5.0  # its scaling constant
+NEIGHBOURS = 5  # of the nearest-neighbour estimator
 
 Row = tuple[str, str, int, float]  # measure, smoothing, k, value
 
@@ -52,8 +53,10 @@ def kl_sensitivity(
     (1/2), laplace (1); "js", Jensen-Shannon; "mauve", area under the divergence curve (1 = equal); all for each k.
     With k = 0: "knn", the nearest-neighbour estimator of Wang et al. 2009 in the components; "classifier", the mean
     held-out log-odds of a logistic regression. The reverse KL is the entry of the swapped pair.
+    ValueError where a set has fewer than 6 rows.
     """
     drawn = unit_samples(sets, n, seed)
+    _check_neighbours(drawn)
     sums = {name: moments(x) for name, x in drawn.items()}
     rows: list[tuple[str, str, str, str, int, float]] = []
     for one, other in combinations(drawn, 2):
@@ -94,6 +97,17 @@ def jensen_shannon(p_counts: Array, q_counts: Array) -> float:
     return (kl(p, mean, 0) + kl(q, mean, 0)) / 2
 
 
+def _check_neighbours(sets: Mapping[str, Any]) -> None:
+    """ValueError where a set has too few rows for the nearest neighbours that "knn" compares."""
+    fewest = NEIGHBOURS + 1  # the first neighbour is the row itself
+    for name, rows in sets.items():
+        if len(rows) < fewest:
+            raise ValueError(
+                f"kl_sensitivity: expected at least {fewest} images of each set, found {len(rows)} of {name}: "
+                "add images"
+            )
+
+
 def _histograms(
     p: Array, q: Array, k: int, recipe: Recipe, seed: int
 ) -> tuple[Array, Array]:
@@ -121,7 +135,7 @@ def _unquantised(p: Array, q: Array, seed: int) -> list[Row]:
     ]
 
 
-def _knn_kl(p: Array, q: Array, k: int = 5) -> float:
+def _knn_kl(p: Array, q: Array, k: int = NEIGHBOURS) -> float:
     """d/n Σ ln(ν_i/ρ_i) + ln(m/(n−1)): ν, ρ the distances to the k-th neighbour in q and in the rest of p."""
     rho = _kth_distance(p, p, k + 1)  # the first neighbour is the row itself
     nu = _kth_distance(p, q, k)

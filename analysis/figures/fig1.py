@@ -49,13 +49,17 @@ PALE = 0.5  # opacity of a bar that is a part of its month
 def compute_posts(data: Inputs, settings: Settings) -> Result:
     """Posts per month and their growth.
 
-    Tables: `fig1b` (month, posts, images, days, cut), and `sampled` where the posts are a sample; `survival`, a row
-    per stratum of the id list, where posts of it were lost.
+    Tables: `fig1b` (month, posts, images, days, cut), `sampled` where the posts are a sample, and `unit`, "image",
+    where all are images on no post, which are then counted as posts; `survival`, a row per stratum of the id list,
+    where posts of it were lost.
     Values: `growth` per month; `survival/STRATUM`, the share that is left.
     """
     from twigma.analysis.themes import timeline
 
     months = timeline.posts_per_month(data.images.table)
+    if data.images.is_local:
+        # An image added from a file is on no post.
+        months = months.assign(unit="image")
     # Of a sample, `posts` is an estimate of the complete list.
     counted = "sampled" if "sampled" in months else "posts"
     tables = {"fig1b": months}
@@ -80,7 +84,7 @@ def draw_posts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
         legend_above(ax, [bars[cut[0]]])
     months_on_x(ax, months["month"].tolist())
     ax.grid(axis="x", visible=False)
-    ax.set(xlabel="Month (UTC)", ylabel="Posts")
+    ax.set(xlabel="Month (UTC)", ylabel=f"{_unit(months).capitalize()}s")
     return figure
 
 
@@ -93,34 +97,44 @@ def describe_posts(results: Results) -> Section:
         months["month"].iloc[0],
         months["month"].iloc[-1],
     )
+    unit = _unit(months)
     columns = [name for name in MONTH_COLUMNS if name in months]
+    caption = "Posts and images of each month"
+    if unit == "image":
+        columns.remove("posts")
+        caption = "Images of each month"
     header = [MONTH_COLUMNS[name] for name in columns]
     rows = months[columns].to_numpy(object).tolist()
-    counts = table("Posts and images of each month", header, rows, folded=True)
+    counts = table(caption, header, rows, folded=True)
     return Section(
         figure="Fig 1b",
-        title="Posts per month",
-        claim=f"{_growth(growth)}.",
-        basis=f"{plural(int(posts.sum()), 'post')} in {len(months)} months; "
+        title=f"{unit.capitalize()}s per month",
+        claim=f"{_growth(growth, unit)}.",
+        basis=f"{plural(int(posts.sum()), unit)} in {len(months)} months; "
         f"log-linear (Poisson) fit, 95% interval.{_cut_off(months)}",
         paper=f"“Steady growth”, no rate stated; {number(stated.POSTS)} posts with {number(stated.IMAGES)} images, "
         f"{stated.FIRST_MONTH} to {stated.LAST_MONTH}.",
         differs="The paper shows the counts; the growth rate is ours. Its interval allows for "
         "months that are like the one before.",
-        alt=f"Bar chart of posts per month from {first} to {last}, "
-        f"between {number(int(posts.min()))} and {plural(int(posts.max()), 'post')}.",
+        alt=f"Bar chart of {unit}s per month from {first} to {last}, "
+        f"between {number(int(posts.min()))} and {plural(int(posts.max()), unit)}.",
         tables=(counts, *_survival(results)),
     )
 
 
-def _growth(growth: Mapping[str, Any]) -> str:
+def _unit(months: pd.DataFrame) -> str:
+    """What is counted: posts, or images where these are on none."""
+    return str(months["unit"].iloc[0]) if "unit" in months else "post"
+
+
+def _growth(growth: Mapping[str, Any], unit: str = "post") -> str:
     """What the interval of the growth allows to say."""
     rate = percents(growth["value"], growth["low"], growth["high"])
     if growth["low"] > 0:
         months = number(growth["doubling"])
-        return f"Posts grew by {rate} a month, doubling every {months} months"
+        return f"{unit.capitalize()}s grew by {rate} a month, doubling every {months} months"
     if growth["high"] < 0:
-        return f"Posts fell by {rate} a month"
+        return f"{unit.capitalize()}s fell by {rate} a month"
     return f"No clear growth: {rate} a month"
 
 

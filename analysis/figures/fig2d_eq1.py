@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
-from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
+from twigma.analysis.figures.fig2d_likes import (
+    doubt,
+    is_papers_set,
+    mean_similarity,
+    set_name,
+)
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.page.drawing import COLOURS, GROUND, QUIET, axes
@@ -139,10 +144,11 @@ def describe_regression(results: Results) -> Section:
     for role in roles:
         least = results.values[f"eq1/{role}/robust/quintile 1"]
         ratio = interval(least["value"], least["low"], least["high"])
-        text = f"images least similar to {role} got {ratio} times the likes"
+        name = set_name(results, role)
+        text = f"images least similar to {name} got {ratio} times the likes"
         claims.append(text + doubt(least["low"], least["high"]))
-        dispersions.append(f"{number(least['dispersion'])} ({role})")
-        tables.append(_rates(results.tables[f"eq1_{role}"], role))
+        dispersions.append(f"{number(least['dispersion'])} ({name})")
+        tables.append(_rates(results, role))
     first = results.values[f"eq1/{roles[0]}/robust/quintile 1"]
     return Section(
         figure="Eq (1)",
@@ -160,8 +166,10 @@ def describe_regression(results: Results) -> Section:
     )
 
 
-def _rates(rates: pd.DataFrame, role: str) -> Table:
-    """All terms of one regression."""
+def _rates(results: Results, role: str) -> Table:
+    """All terms of one regression; with the paper's ratios where these are of the same reference set."""
+    rates = results.tables[f"eq1_{role}"]
+    is_papers = is_papers_set(results, role)
     naive = rates[rates["mode"] == "paper"].set_index("term")
     rows = []
     for row in records(rates[rates["mode"] == "robust"]):
@@ -172,11 +180,12 @@ def _rates(rates: pd.DataFrame, role: str) -> Table:
                 interval(row.irr, row.low, row.high),
                 interval(same["irr"], same["low"], same["high"]),
                 p_value(row.p),
-                _stated_ratio(role, row.term),
+                _stated_ratio(role, row.term) if is_papers else None,
             )
         )
     header = ("Term", "Rate ratio [95%, robust]", "Naive [95%]", "p (robust)", "Paper")
-    caption = f"Eq (1) with similarity to {role}; the reference is quintile 5 and under 500 followers"
+    caption = f"Eq (1) with similarity to {set_name(results, role)}; the reference is quintile 5 and under 500 "
+    caption += "followers"
     return table(caption, header, rows)
 
 

@@ -14,14 +14,17 @@ from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.neighbours.search import TOP_K
 from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import (
+    clean,
     interval,
     listed,
+    number,
     plural,
     table,
 )
 from twigma.analysis.page.marks import draw_intervals, legend_of_panels
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.analysis.paper.provenance import why_other_set
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,11 +67,18 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         likes = images.values("like_count")
         blocks = _blocks(images)
         means = likes_by_quintile(quintile, likes, weights, blocks)
+        _check_ends(means, getattr(settings, role))
         values = entries(means, f"likes/{role}", ["quintile"], "mean")
         ratio = least_to_most(quintile, likes, weights, blocks)
         values[f"likes_ratio/{role}"] = dict(ratio)
         level = float(similarity.mean())
-        values[f"similarity/{role}"] = {"value": level, "n": len(similarity)}
+        name = getattr(settings, role)
+        values[f"similarity/{role}"] = {
+            "value": level,
+            "n": len(similarity),
+            "set": name,
+            "why_other": why_other_set(role, name, data.references[name].about),
+        }
         return Result(
             n=int(means["n"].sum()),
             tables={
@@ -80,6 +90,16 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         )
 
     return compute
+
+
+def _check_ends(means: pd.DataFrame, name: str) -> None:
+    """ValueError where the least or the most similar fifth, which are compared, has no image with likes."""
+    if {1, 5} <= set(means["quintile"]):
+        return
+    raise ValueError(
+        f"expected images with a like count among the fifth least similar to {name} and the fifth most similar, found "
+        f"{plural(int(means['n'].sum()), 'image')} with one, in quintile {listed(map(number, means['quintile']))}"
+    )
 
 
 def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.float32]:
@@ -152,7 +172,9 @@ def describe_likes(results: Results) -> Section:
     rows: list[tuple[object, ...]] = []
     for role in roles:
         claims.append(_least_and_most(results, role))
-        levels.append(f"{role} {results.interval(f'similarity/{role}')}")
+        levels.append(
+            f"{set_name(results, role)} {results.interval(f'similarity/{role}')}"
+        )
         rows.extend(_rows(results, role))
     claim = "; ".join(claims) + "."
     n = results.figures[f"fig2d_{roles[0]}"]["n"]
@@ -179,10 +201,21 @@ def _least_and_most(results: Results, role: str) -> str:
     for quintile in (1, 5):
         row = means[quintile]
         texts.append(interval(row.mean, row.robust_low, row.robust_high))
-    text = f"images least similar to {role} got {texts[0]} likes on average, the most similar {texts[1]}"
+    name = set_name(results, role)
+    text = f"images least similar to {name} got {texts[0]} likes on average, the most similar {texts[1]}"
     ratio = results.values[f"likes_ratio/{role}"]
     low, high = ratio["low"], ratio["high"]
     return f"{text}: a ratio of {interval(ratio['value'], low, high)}{doubt(low, high)}"
+
+
+def set_name(results: Results, role: str) -> str:
+    """The name of the reference set that plays a role."""
+    return clean(results.values.get(f"similarity/{role}", {}).get("set", role))
+
+
+def is_papers_set(results: Results, role: str) -> bool:
+    """Whether the paper's numbers of a role are of the set that played it here."""
+    return not results.values.get(f"similarity/{role}", {}).get("why_other", "")
 
 
 def doubt(low: float | None, high: float | None) -> str:
@@ -197,10 +230,12 @@ def _rows(results: Results, role: str) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for row in records(results.tables[f"fig2d_{role}"]):
         known = stated.LIKES[role].get(row.quintile)
-        paper = None if known is None else interval(*known)
+        paper = None
+        if known is not None and is_papers_set(results, role):
+            paper = interval(*known)
         rows.append(
             (
-                role,
+                set_name(results, role),
                 row.quintile,
                 row.n,
                 interval(row.mean, row.low, row.high),

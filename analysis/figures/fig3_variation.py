@@ -157,7 +157,13 @@ def describe_distances(results: Results) -> Section:
         # Where images are taken as independent, there are no others.
         blocks = row.blocks if row.blocks < row.n else None
         rows.append((row.set, distance, groups, blocks, row.n))
-    header = ("Set", "Distance [95%]", "Groups", "Authors, artists or prompts", "n")
+    header = (
+        "Set",
+        "Distance [95%]",
+        "Groups",
+        "Authors, artists or prompts (effective)",
+        "n",
+    )
     ratio = stated.SAME_PROMPT_RATIO
     return Section(
         figure="Fig 3a",

@@ -106,7 +106,7 @@ def describe_nsfw(results: Results) -> Section:
         share = percents(row.share, row.low, row.high)
         parts.append(f"{share} of {row.set}")
         rows.append((row.set, share, row.n, counted(row.blocks, row.owners_known)))
-    header = ("Set", "Share [95%]", "n", "Owners")
+    header = ("Set", "Share [95%]", "n", "Effective owners")
     return Section(
         figure="Fig 4d",
         title="Sensitive content",

@@ -1,5 +1,6 @@
 """Fig 4a to 4c: the map of the images over time, the share of each theme, and the words of each theme."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,9 +111,10 @@ def describe_drift(results: Results) -> Section:
         claim = f"Place on the map and date of the post: {correlation}. Whether that is beyond chance {UNTESTED}"
         basis = "all taken as by different authors, since authors are not known"
     else:
-        related = "related" if drift["p"] < LEVEL else "not visibly related"
-        claim = f"Place on the map and date of the post are {related}: {correlation} ({p_value(drift['p'])})"
-        basis = f"by {plural(drift['authors'], 'author')}, of which only those by different ones are compared"
+        claim = _relation(drift, correlation)
+        basis = (
+            f"{_by_authors(drift)}, of which only those by different ones are compared"
+        )
     return Section(
         figure="Fig 4a",
         title="Where images lie, and when they were posted",
@@ -123,6 +125,27 @@ def describe_drift(results: Results) -> Section:
         differs="The paper shows the drift; the bias-corrected distance correlation is ours.",
         alt="Scatter plot of the UMAP of the images, coloured by the date of the post.",
     )
+
+
+def _by_authors(drift: Mapping[str, Any]) -> str:
+    """How many authors the images are by, and how many have none."""
+    text = f"by {plural(drift['authors'], 'author')}"
+    alone = drift.get("without_author")
+    if alone:
+        text += f" and {number(alone)} without an author, each taken as by another one"
+    return text
+
+
+def _relation(drift: Mapping[str, Any], correlation: str) -> str:
+    """Whether place and date are related, where the test of so many authors can tell."""
+    if drift["p_floor"] >= LEVEL:
+        return (
+            f"Images {_by_authors(drift)} are too few to tell whether place on the map and date of "
+            f"the post are related: {correlation}, and the smallest p that the test can give is "
+            f"{number(drift['p_floor'], 2)}"
+        )
+    related = "related" if drift["p"] < LEVEL else "not visibly related"
+    return f"Place on the map and date of the post are {related}: {correlation} ({p_value(drift['p'])})"
 
 
 # ------------------------------------------------------------------ Fig 4b: themes over time

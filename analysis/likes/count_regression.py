@@ -217,7 +217,7 @@ def _check_estimable(data: Data) -> None:
         empty = [term for term, column in columns if not column.any()]
         reason = "one term is a combination of others, or a reference is empty"
         if empty:
-            reason = f"no rows have {empty}"
+            reason = f"no rows have {' or '.join(empty)}"
         raise ValueError(f"eq1: the terms cannot be told apart: {reason}")
     for term, column in columns:
         if not set(np.unique(column)) <= {0.0, 1.0}:
@@ -253,7 +253,8 @@ def jackknife_spread(jackknife: Jackknife, influence: Floats, data: Data) -> Spr
     if jackknife.lost.any():
         lost = ", ".join(np.array(data.terms)[jackknife.lost])
         warnings.warn(
-            f"no interval for {lost}: it rests on one of the {data.clusters} authors (or posts) alone",
+            f"no interval for {lost}: it rests on one alone of the {data.clusters} authors, or images without an "
+            "author, or posts that intervals leave out in turn",
             stacklevel=4,
         )
     covariance = jackknife.covariance(data.clusters)

@@ -52,7 +52,7 @@ def nsfw_likes(
     -------
     DataFrame, a row for each adjustment that the data allows: the columns of `eq1.eq1` and `adjusted`, what is held
     the same: "nothing", "followers", "followers, topic, month" and "author, topic, month" (fixed effects). ValueError
-    where the unadjusted ratio is not estimable.
+    where the unadjusted ratio is not estimable, as where all images are NSFW, or none is.
     """
     given = aligned(
         "nsfw_likes",
@@ -72,6 +72,7 @@ def nsfw_likes(
         raise ValueError(
             "nsfw_likes: no row has likes, a score and all that is adjusted for"
         )
+    _check_both_kinds(labels[TERM][complete])
     columns = Columns(
         likes=given["likes"],
         followers=None,
@@ -88,6 +89,19 @@ def nsfw_likes(
         if table is not None:
             tables.append(table.assign(adjusted=adjusted))
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_both_kinds(nsfw: "pd.Series[bool]") -> None:
+    """ValueError where none of the images, or all of them, are NSFW: then there is nothing to compare."""
+    if nsfw.nunique() > 1:
+        return
+    count = len(nsfw)
+    images = "1 image" if count == 1 else f"{count:,} images"
+    found = "every one" if bool(nsfw.iloc[0]) else "none"
+    raise ValueError(
+        f"nsfw_likes: expected images scored above one half and images below it to compare, and of {images} with "
+        f"likes, a score and all that is adjusted for {found} is scored above one half"
+    )
 
 
 def _labels(given: Mapping[str, Any]) -> pd.DataFrame:
@@ -172,4 +186,11 @@ def _term(data: Data, adjusted: str) -> pd.DataFrame | None:
             f"nsfw_likes: no ratio adjusted for {adjusted}: {error}", stacklevel=3
         )
         return None
-    return table[table["term"] == TERM]
+    row = table[table["term"] == TERM]
+    if row.empty:
+        warnings.warn(
+            f"nsfw_likes: no ratio adjusted for {adjusted}: no author with likes has both kinds of images",
+            stacklevel=3,
+        )
+        return None
+    return row

@@ -13,6 +13,7 @@ import pandas as pd
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import block_codes
+from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.measurement.pseudo_outcomes import pseudo_outcomes
 from twigma.analysis.measurement.regression import Family, Fit, regress
 
@@ -69,9 +70,10 @@ class Labelled:
 
     @cached_property
     def is_share(self) -> bool:
-        """Whether labels and flags are yes or no, so that their mean is from 0 to 1."""
-        both = np.concatenate([self.flag, self.label[self.is_labelled]])
-        return bool(np.isin(both, (0.0, 1.0)).all())
+        """Whether flags are yes or no and labels, which may be means of several people's, from 0 to 1: so is a mean."""
+        known = self.label[self.is_labelled]
+        within = ((known >= 0) & (known <= 1)).all()
+        return bool(within and np.isin(self.flag, (0.0, 1.0)).all())
 
     @cached_property
     def is_labelled(self) -> npt.NDArray[np.bool_]:
@@ -125,17 +127,31 @@ def share(data: Labelled, rows: Any = slice(None)) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator. Limits of a share are
-    within 0 to 1, and NaN where fewer than 5 labels are above one half, or fewer than 5 below: then the labels do not
-    tell how far they vary.
+    DataFrame (estimator, value, low, high, n, labels, authors, effective), a row per estimator. A share and its limits
+    are within 0 to 1; those of the model alone are Wilson's (`block_share`). Limits are NaN where fewer than 5 labels
+    are above one half, or fewer than 5 below: then the labels do not tell how far they vary.
     """
     constant = np.ones((len(data.flag), 1))
     table = coefficient_rows(data, data.fits(constant, rows), rows, term=0)
     if data.is_share:
-        # A corrected share may itself be outside, and is then its own limit.
-        table["low"] = table["low"].clip(lower=np.minimum(table["value"], 0.0))
-        table["high"] = table["high"].clip(upper=np.maximum(table["value"], 1.0))
+        # A corrected share may itself be outside.
+        limited = table[["value", "low", "high"]].clip(0.0, 1.0)
+        table = table.assign(**limited)
+        table = _with_wilson(table, data, rows)
     return without_limits(table, data, rows)
+
+
+def _with_wilson(table: pd.DataFrame, data: Labelled, rows: Any) -> pd.DataFrame:
+    """The table with the model's share as Fig 4d has it: Wilson's interval, of as many images as authors are worth."""
+    measure = data.measures(rows)[NAIVE]
+    authors = data.author_codes[measure.rows]
+    weights = None if data.weights is None else measure.weights
+    found = block_share(measure.values > 0, authors, weights)
+    is_naive = table["estimator"] == NAIVE
+    cells = {"low": found.low, "high": found.high, "effective": found.blocks}
+    for name, cell in cells.items():
+        table[name] = table[name].mask(is_naive, cell)
+    return table
 
 
 def shares_by(data: Labelled, groups: Any) -> pd.DataFrame:

@@ -29,7 +29,7 @@ class Claim:
     statement in our words. `keys` are of our numbers in the results: one; two, of which the second is taken from the
     first; for "highest", "lowest" and "majority" the first and those that it is compared with; for "alike" all. `part`
     names the part of our number that is meant, where that is not its value. `null` is what "no effect" means, which a
-    direction excludes.
+    direction excludes. `roles` are those of the reference sets that it is about.
     """
 
     figure: str
@@ -46,6 +46,7 @@ class Claim:
     se: float | None = None
     part: str = ""
     null: float = 0.0
+    roles: tuple[str, ...] = ()  # photographs, paintings, prompts
     result: str = ""  # the figure of ours that gives it
     why: str = ""  # of the kind "none": why no data can be held against it
 

@@ -13,8 +13,17 @@ import pyarrow as pa
 
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import filled_sheets
+from twigma.analysis.inputs.reference_sets import ROLES
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
-from twigma.analysis.page.formatting import GAP, Cell, Table, interval, number, table
+from twigma.analysis.page.formatting import (
+    GAP,
+    Cell,
+    Table,
+    interval,
+    number,
+    plural,
+    table,
+)
 from twigma.analysis.page.section import Results, Section, records
 from twigma.analysis.paper import own_numbers
 from twigma.analysis.paper.claim import Claim
@@ -25,6 +34,7 @@ from twigma.analysis.paper.provenance import (
     PAIR,
     is_twigma,
     why_other_labels,
+    why_other_set,
 )
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.core.files import read_parquet
@@ -57,7 +67,7 @@ def paper_box(
     results: Mapping[str, Result],
     skipped: Sequence[Skipped],
 ) -> Result:
-    """Our numbers beside the paper's; its counts are judged only where the data is TWIGMA.
+    """Our numbers beside the paper's; those of TWIGMA, and of each reference set, are judged only of that data.
 
     Table: `paper`, a row per number or direction the paper states (`measured.verdicts`). Values:
     `paper/FIGURE/QUANTITY`, its rows.
@@ -77,6 +87,8 @@ def paper_box(
     listed_claims = claims(names, other_labels)
     if not _is_twigma(data):
         listed_claims = [_of_twigma_alone(claim) for claim in listed_claims]
+    others = _other_sets(data, settings)
+    listed_claims = [_of_other_sets(claim, others) for claim in listed_claims]
     judged = verdicts(listed_claims, ours, _reasons(skipped))
     values = {}
     for row in judged.to_dict("records"):
@@ -94,6 +106,26 @@ def _of_twigma_alone(claim: Claim) -> Claim:
     if claim.kind != "count":
         return claim
     return replace(claim, kind="none", why=NOT_TWIGMA)
+
+
+def _other_sets(data: load.Inputs, settings: Settings) -> dict[str, str]:
+    """Why the reference set of a role is not known to be the paper's, by role; without those that are."""
+    others = {}
+    for role in ROLES:
+        name = getattr(settings, role)
+        if name in data.references:
+            why = why_other_set(role, name, data.references[name].about)
+            if why:
+                others[role] = why
+    return others
+
+
+def _of_other_sets(claim: Claim, others: Mapping[str, str]) -> Claim:
+    """A claim, or that it is about reference sets other than those that were compared with."""
+    reasons = [others[role] for role in claim.roles if role in others]
+    if claim.kind == "none" or not reasons:
+        return claim
+    return replace(claim, kind="none", why="; ".join(reasons))
 
 
 def _published_labels(data: load.Inputs) -> pa.Table | None:
@@ -184,7 +216,7 @@ def describe_comparison(results: Results) -> Section:
         claim=_summary(rows),
         basis="the 95% intervals of the other figures, by author where authors are known.",
         paper="Numbers and directions of its text, tables and figures; what it only draws is not listed. Its "
-        "references are LAION, ArtBench and DiffusionDB; here the sets that were given play their roles.",
+        "references are LAION, ArtBench and DiffusionDB: a statement about one is held against that set alone.",
         differs=RULE,
         tables=(_table("Every statement of the paper", rows),),
     )
@@ -223,9 +255,13 @@ def _summary(rows: Sequence[Any]) -> str:
         total[row.verdict] += 1
         if row.verdict == DIFFERS:
             apart.append(f"“{row.sentence.rstrip('.')}”")
-    claim = f"Of {len(rows)} statements of the paper, {total[AGREES]} agree with ours and {total[DIFFERS]} differ"
+    agree = "agrees" if total[AGREES] == 1 else "agree"
+    differ = "differs" if total[DIFFERS] == 1 else "differ"
+    claim = f"Of {plural(len(rows), 'statement')} of the paper, {total[AGREES]} {agree} with ours and "
+    claim += f"{total[DIFFERS]} {differ}"
     if total[UNKNOWN]:
-        claim += f"; {total[UNKNOWN]} are not identifiable from this data"
+        are = "is" if total[UNKNOWN] == 1 else "are"
+        claim += f"; {total[UNKNOWN]} {are} not identifiable from this data"
     claim += "."
     if apart:
         claim += f" Different: {join_names(apart, SHOWN)}."

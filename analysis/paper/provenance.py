@@ -10,10 +10,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from twigma.builder.references import TABLE
 from twigma.builder.release.identity import TWIGMA
 from twigma.core import columns
 
 PAIR = ("image_name", columns.label_column(columns.PAPER_K))
+PAPERS_SET = {
+    "photographs": "LAION",
+    "paintings": "ArtBench",
+    "prompts": "DiffusionDB",
+}
 SAME = 0.95  # of the labelled images; of another clustering hardly more than the largest cluster agrees by chance
 NO_MANIFEST = (
     "the paper's cluster numbers are those of the table its authors published, and no MANIFEST.json says that these "
@@ -28,6 +34,8 @@ NOT_COMPARED = (
     "zenodo` stores it in the cache)"
 )
 NOT_TWIGMA = "the paper counts posts, images and clusters of TWIGMA, and nothing says that this data is TWIGMA"
+OTHER_SET = "the paper states it of {paper}, and the record of the reference set {name} names another origin"
+UNNAMED_SET = "the paper states it of {paper}, and nothing says that the reference set {name} is that"
 DIFFERENT = (
     "and {percent:.0f}% of the labelled images are in that table with the same label"
 )
@@ -42,6 +50,33 @@ def is_twigma(identity: Mapping[str, Any] | None) -> bool:
     if identity is None:
         return False
     return str(identity["name"]).casefold() == TWIGMA.name.casefold()
+
+
+def why_other_set(role: str, name: str, about: Mapping[str, Any]) -> str:
+    """Why a reference set is not known to be the paper's in this role; empty where it is.
+
+    It is by its name, or by an origin in its record. A folder without a record is taken as what its role calls it.
+
+    Parameters
+    ----------
+    role : photographs, paintings or prompts. name : of the set. about : its reference.json, empty without one.
+
+    >>> why_other_set("photographs", "laion", {}), why_other_set("photographs", "photographs", {})
+    ('', '')
+    >>> why_other_set("photographs", "mine", {})
+    'the paper states it of LAION, and nothing says that the reference set mine is that'
+    """
+    known = next(each for each in TABLE.values() if each.role == role)
+    if name == known.name:
+        return ""
+    # Records of sets that were made before origins were stored have none.
+    origins = about.get("origin") or ()
+    if known.origin in origins:
+        return ""
+    paper = PAPERS_SET[role]
+    if origins:
+        return OTHER_SET.format(paper=paper, name=name)
+    return "" if name == role else UNNAMED_SET.format(paper=paper, name=name)
 
 
 def why_other_labels(

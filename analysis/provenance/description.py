@@ -23,6 +23,7 @@ def describe(data: Inputs) -> dict[str, Any]:
         "images": len(pc.unique(table["image_name"])),
         "posts": count_posts(table),
         "authors": _count_authors(table),
+        "without_author": _count_without_author(table),
         "rows": len(table),
         "first": first,
         "last": last,
@@ -40,6 +41,15 @@ def _count_authors(table: pa.Table) -> int | None:
     if "author_id" not in table.column_names:
         return None
     return len(pc.unique(table["author_id"].drop_null())) or None
+
+
+def _count_without_author(table: pa.Table) -> int:
+    """How many images have no author, where those of others are known."""
+    if not _count_authors(table):
+        return 0
+    names, has_author = table["image_name"], pc.is_valid(table["author_id"])
+    owned = pc.unique(names.filter(has_author))
+    return len(pc.unique(names)) - len(owned)
 
 
 def _stated_of_release(manifest: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -152,6 +152,7 @@ OF_TABLE = {
     ("fig1a*", "step"): "the step",
     ("fig1a", "unit"): "what is counted: posts or images",
     ("fig1a", "count"): "how many it left",
+    ("fig1b", "unit"): "what `posts` counts, where it is images on no post",
     ("fig1a_left_out", "reason"): "why images were left out",
     ("fig1a_left_out", "count"): "images left out for it",
     ("fig2a_density", "density"): "the density of the set's images there",

@@ -89,12 +89,21 @@ def _counts(data: Mapping[str, Any]) -> str:
         counted += f" on {plural(data['posts'], 'post')}"
     authors = data.get("authors")
     if authors:
-        counted += f" by {plural(authors, 'author')}"
+        counted += f" by {plural(authors, 'author')}{_without_author(data)}"
     else:
         counted += " (number of authors not known)"
     if data["first"]:
         counted += f", posted from {data['first'][:10]} to {data['last'][:10]} (UTC)"
     return counted
+
+
+def _without_author(data: Mapping[str, Any]) -> str:
+    """How many images have no author, and what intervals take them as."""
+    alone = data.get("without_author")
+    if not alone:
+        return ""
+    have = "has" if alone == 1 else "have"
+    return f" ({plural(alone, 'image')} {have} none, which intervals take as each by another author)"
 
 
 def _embeddings(data: Mapping[str, Any]) -> str:

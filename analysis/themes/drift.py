@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twigma.analysis.convert import Array, Floats, aligned, as_column, as_matrix
 from twigma.analysis.inference.blocks import FEW
@@ -24,14 +25,19 @@ FEWEST = 4  # authors of which a correlation can be told
 
 @dataclass(frozen=True, repr=False)
 class Dependence(Estimate):
-    """A distance correlation of `n` images, without an interval, and the p value of independence."""
+    """A distance correlation of `n` images, without an interval, and the p value of independence.
+
+    `p_floor` is the smallest p that changing the signs of so few authors can be expected to give.
+    """
 
     p: float
+    p_floor: float
     authors: int | None  # of the images; None where they are not known
+    without_author: int = 0  # images, each taken as by an author of its own
 
     def keys(self) -> Iterator[str]:
         """Without the limits, which it does not have."""
-        return iter(("value", "p", "n", "authors"))
+        return iter(("value", "p", "p_floor", "n", "authors", "without_author"))
 
 
 class _Blocks(NamedTuple):
@@ -83,8 +89,11 @@ def drift(
             f"drift needs at least {FEWEST} images with a place and a date, found {len(rows)}"
         )
     code = np.arange(len(rows))
+    alone = 0
     if authors is not None:
-        code = block_codes(as_column(columns["authors"])[rows])
+        names = pd.Series(as_column(columns["authors"])[rows])
+        alone = int(names.isna().sum())
+        code = block_codes(names)
     order = np.argsort(code, kind="stable")
     rows, blocks = rows[order], _by_author(code[order])
     known = None if authors is None else len(blocks.sizes)
@@ -94,12 +103,25 @@ def drift(
         )
     if known is not None and known < FEW:
         warnings.warn(
-            f"drift: images by only {known} authors, so its p value is rough",
+            f"drift: images by only {known} authors{_counted(alone)}, so its p value is rough",
             stacklevel=2,
         )
     places, days = _checked(points[rows], created_at[rows])
     value, p = _dependence(places, days, blocks, rng)
-    return Dependence(value, np.nan, np.nan, len(rows), p, known)
+    floor = _smallest_p(len(blocks.sizes))
+    if known is not None:
+        known -= alone
+    return Dependence(value, np.nan, np.nan, len(rows), p, floor, known, alone)
+
+
+def _counted(alone: int) -> str:
+    """That images without an author are among the authors."""
+    return f", {alone} of them images without an author" if alone else ""
+
+
+def _smallest_p(authors: int) -> float:
+    """All signs alike give the statistic itself, so that two of the 2^G sets of signs always reach it."""
+    return max(2.0 ** (1 - authors), 1 / (1 + DRAWS))
 
 
 def _checked(places: Array, created_at: Array) -> tuple[Floats, Floats]:

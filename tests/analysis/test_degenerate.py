@@ -285,6 +285,10 @@ RELEASES = {
     "equal vectors": ({}, MATRICES["equal rows"]),
     "nan and zeros": ({}, np.vstack([_with(np.nan)[:20], np.zeros((20, 6))])),
     "no likes": ({"like_count": pa.nulls(N, pa.int64())}, X),
+    "none above one half": ({"nsfw_score": pa.array([0.1] * N, pa.float32())}, X),
+    "all above one half": ({"nsfw_score": pa.array([0.9] * N, pa.float32())}, X),
+    "likes of four": ({"like_count": pa.array([1, 2, 3, 4] + [None] * (N - 4))}, X),
+    "zero likes": ({"like_count": pa.array([0] * N)}, X),
     "one month": ({"created_at": pa.array([np.datetime64("2022-01-05", "ms")] * N)}, X),
     "one place": (
         {
@@ -358,6 +362,9 @@ def test_analyze_and_report_end_well_on_little(kind, tmp_path):
     reasons = " ".join(how for entry in found["skipped"] for how in entry["how"])
     # The command has no such options, and its reader no matrices.
     assert not re.findall(r"mode=|exact=|\bk=|matri\w+|drop \w+|hydrate the", reasons)
+    # Nor has it an error of Python or of a library.
+    assert not any("error" in entry for entry in found["skipped"]), reasons
+    assert not re.findall(r"convert|NaN|argument|n_neighbors|\[\]|\['", reasons)
     assert not re.findall(r">1 (?:images|authors|months|posts)\b", page)
     assert not set(page.replace("<", " ").replace(">", " ").split()) & {
         "nan",

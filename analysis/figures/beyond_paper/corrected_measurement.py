@@ -217,7 +217,8 @@ def describe_corrected(results: Results) -> Section:
         title="What a model says, corrected by labels",
         claim=" ".join(sentences),
         basis=f"{number(results.figures['corrected']['n'])} labelled images, drawn with known probabilities; 95% "
-        "intervals by the jackknife over authors. No interval where fewer than 5 labels are of either kind.",
+        "intervals by the jackknife over authors, those of the model's shares as in Fig 4d. No interval where fewer "
+        "than 5 labels are of either kind.",
         paper="Not in the paper, which takes what the detector says as it is.",
         differs="The corrected share is unbiased however the model errs (design-based supervised learning, Egami et "
         "al. 2023; prediction-powered inference, Angelopoulos et al. 2023); the labels say what is true.",

@@ -7,7 +7,7 @@ import pandas as pd
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig2d_eq1 import BY_AUTHOR, NEEDS, QUINTILE, variables_of
-from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
+from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity, set_name
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.post_age import ages
@@ -123,7 +123,8 @@ def _spread(results: Results, role: str) -> str:
     rates = results.tables[f"eq1_{role}_sensitivity"]
     least = rates[rates["term"] == f"{QUINTILE}1"]
     differ = least[(least["low"] > 1) | (least["high"] < 1)]
-    text = f"the likes of the fifth least similar to {role} differ from the most similar one's in {len(differ)} of "
+    name = set_name(results, role)
+    text = f"the likes of the fifth least similar to {name} differ from the most similar one's in {len(differ)} of "
     text += f"{len(least)} models"
     within = least[least["variant"] == WITHIN]
     if len(within):

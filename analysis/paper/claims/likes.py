@@ -44,6 +44,7 @@ def _means(role: str) -> Iterator[Claim]:
             stated=f"{value} [{low}, {high}]",
             kind="amount",
             keys=(f"likes/{role}/{quintile}",),
+            roles=(role,),
             value=value,
             low=low,
             high=high,
@@ -61,6 +62,7 @@ def _fewer_likes(role: str) -> Claim:
         stated="above 0",
         kind="positive",
         keys=(f"likes/{role}/1", f"likes/{role}/5"),
+        roles=(role,),
         result=f"fig2d_{role}",
     )
 
@@ -79,6 +81,7 @@ def _rate_ratio(role: str, quintile: int, ratio: stated.Interval) -> Claim:
         stated=text,
         kind="ratio",
         keys=(f"eq1/{role}/robust/quintile {quintile}",),
+        roles=(role,),
         value=value,
         low=low,
         high=high,
@@ -98,6 +101,7 @@ def _p_value(role: str, quintile: int) -> Claim:
         stated=f"p < {stated.EQ1_P}",
         kind="p_value",
         keys=(f"eq1/{role}/robust/quintile {quintile}",),
+        roles=(role,),
         value=stated.EQ1_P,
         null=1.0,
         result=f"eq1_{role}",

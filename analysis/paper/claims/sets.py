@@ -10,6 +10,7 @@ DEPENDS_ON_N = (
     "where a cluster is empty the unsmoothed divergence is infinite and the smoothed one grows with the logarithm of "
     "the number of images, which the paper does not give"
 )
+ALL = ("photographs", "paintings", "prompts")
 PROMPTS_UNKNOWN = (
     "a p-value depends on the number of prompts, which the paper does not give"
 )
@@ -37,6 +38,7 @@ def set_claims(names: Mapping[str, str]) -> Iterator[Claim]:
             f"overlap/{ours}/{paintings}",
             f"overlap/{photographs}/{paintings}",
         ),
+        roles=ALL,
         result="fig2a",
     )
     yield Claim(
@@ -48,6 +50,7 @@ def set_claims(names: Mapping[str, str]) -> Iterator[Claim]:
         keys=tuple(
             f"share/{name}/1" for name in (photographs, paintings, prompts, ours)
         ),
+        roles=ALL,
         result="fig2b",
     )
     yield from _divergence(names)
@@ -67,6 +70,7 @@ def _divergence(names: Mapping[str, str]) -> Iterator[Claim]:
         keys=(f"kl_paper/{row}/{column}",),
         value=stated.KL["photographs", "paintings"],
         rounding=0.005,
+        roles=("photographs", "paintings"),
         result="fig2c",
         why=DEPENDS_ON_N,
     )
@@ -78,6 +82,7 @@ def _divergence(names: Mapping[str, str]) -> Iterator[Claim]:
         stated="the smallest",
         kind="lowest",
         keys=(f"kl/{made[0]}/{made[1]}", *between),
+        roles=ALL,
         result="fig2c",
     )
 
@@ -95,6 +100,7 @@ def variation_claims(names: Mapping[str, str]) -> Iterator[Claim]:
         stated="the smallest",
         kind="lowest",
         keys=tuple(f"entropy/{name}" for name in (lowest, *others)),
+        roles=ALL,
         result="fig3ab",
     )
     yield from _prompt_length()
@@ -112,6 +118,7 @@ def _distances(names: Mapping[str, str]) -> Iterator[Claim]:
         stated="the largest",
         kind="highest",
         keys=tuple(f"distance/{name}" for name in (most, *alike)),
+        roles=ALL,
         result="fig3ab",
     )
     yield Claim(
@@ -121,6 +128,7 @@ def _distances(names: Mapping[str, str]) -> Iterator[Claim]:
         stated="similar",
         kind="alike",
         keys=tuple(f"distance/{name}" for name in alike),
+        roles=("paintings", "prompts"),
         result="fig3ab",
     )
 
@@ -134,6 +142,7 @@ def _groups(names: Mapping[str, str]) -> Iterator[Claim]:
         stated="below 0",
         kind="negative",
         keys=("distance/same artist", f"distance/{names['paintings']}"),
+        roles=("paintings",),
         result="fig3ab",
     )
     yield Claim(
@@ -145,6 +154,7 @@ def _groups(names: Mapping[str, str]) -> Iterator[Claim]:
         keys=("ratio/same prompt",),
         value=stated.SAME_PROMPT_RATIO,
         rounding=0.05,
+        roles=("prompts",),
         result="fig3ab: same prompt",
     )
 
@@ -164,6 +174,7 @@ def _prompt_length() -> Iterator[Claim]:
         low=tau - half,
         high=tau + half,
         rounding=0.05,
+        roles=("prompts",),
         result="fig3c",
     )
     yield Claim(
@@ -173,6 +184,7 @@ def _prompt_length() -> Iterator[Claim]:
         stated=f"{p}",
         kind="none",
         value=p,
+        roles=("prompts",),
         why=PROMPTS_UNKNOWN,
     )
 
@@ -188,6 +200,7 @@ def _texts() -> Iterator[Claim]:
             kind="alike",
             keys=(f"texts/{name}",),
             part="difference",
+            roles=("prompts",),
             result="fig3d",
         )
     for name in stated.TEXTS_LESS_VARIED:
@@ -199,5 +212,6 @@ def _texts() -> Iterator[Claim]:
             kind="negative",
             keys=(f"texts/{name}",),
             part="difference",
+            roles=("prompts",),
             result="fig3d",
         )

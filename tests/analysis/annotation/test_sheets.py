@@ -86,6 +86,15 @@ def test_two_annotators_part_of_the_images_and_those_nobody_can_tell(planted, sh
     assert answers.labels["2"].notna().sum() == 57
 
 
+def test_images_without_an_author_are_each_by_another(planted, sheets):
+    fill(sheets, 1, yes_or_no, planted.truth)
+    rows = distinct_images(planted.rows, "nsfw_score")
+    rows["author_id"] = [str(i % 9) if i % 3 else None for i in range(len(rows))]
+    data = labelled_images(read_answers(sheets), rows)
+    alone = rows["author_id"].isna().sum()
+    assert len(np.unique(data.author_codes)) == rows["author_id"].nunique() + alone
+
+
 def test_unlabelled_images_lower_the_chance_of_their_stratum(planted, sheets):
     key = key_of(sheets).set_index("item")
     fill(sheets, 1, lambda value, item: "" if int(item) % 3 else "1", planted.truth)

@@ -1,13 +1,18 @@
 """What the page says of posts per month, for every outcome; what its chart shows of a month that is cut off."""
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from twigma.analysis.figures.fig1 import (
+    compute_posts,
     describe_posts,
     describe_words,
     draw_posts,
 )
+from twigma.analysis.inputs.load import Images, Inputs
+from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.page.section import Results
 
 MONTHS = pd.DataFrame(
@@ -56,6 +61,31 @@ def test_months_that_are_cut_off_are_named():
     assert [cell.text for cell in last] == ["2022-03", "12", "14", "4", "yes"]
     whole = section(0.01, -0.1, 0.1, MONTHS.assign(cut=False))
     assert "collection begins" not in whole.basis
+
+
+def test_images_on_no_post_are_not_called_posts():
+    own = MONTHS.assign(unit="image", images=MONTHS["posts"])
+    found = section(-0.05, -0.08, -0.02, own)
+    assert found.title == "Images per month"
+    assert found.claim.startswith("Images fell by")
+    assert found.basis.startswith("182 images in 3 months")
+    assert "post" not in found.title + found.claim + found.basis + found.alt
+    assert found.tables[0].header == ("Month", "Images", "Days covered", "Cut off")
+    assert draw_posts({"fig1b": own}).axes[0].get_ylabel() == "Images"
+
+
+@pytest.mark.parametrize(("source", "unit"), [("local", "Images"), ("x", "Posts")])
+def test_what_is_counted_is_told_by_where_images_are_from(source, unit):
+    dates = np.datetime64("2022-01-01", "ms") + 20 * np.arange(12).astype("m8[D]")
+    names = [str(i) for i in range(12)]
+    table = pa.table(
+        {"id": names, "image_name": names, "created_at": dates, "source": [source] * 12}
+    )
+    none = np.zeros((0, 8), np.float32)
+    data = Inputs(Images("mine", table, none, np.zeros(0, np.int64)), {})
+    result = compute_posts(data, Settings())
+    found = describe_posts(Results(result.tables, result.values, {}))
+    assert found.title == f"{unit} per month"
 
 
 def test_bars_of_a_part_of_a_month_are_pale():

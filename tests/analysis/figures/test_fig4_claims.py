@@ -118,6 +118,24 @@ def test_drift_is_said_with_authors_alone():
     assert "authors are not known" in unknown.basis
 
 
+def test_images_without_an_author_are_no_authors():
+    names = [f"{i // 10}" if i < 400 else None for i in range(600)]
+    basis = drift(2, author_id=names).basis
+    assert "by 40 authors and 200 without an author, each taken as by another" in basis
+
+
+@pytest.mark.filterwarnings("ignore:drift. images by only:UserWarning")
+@pytest.mark.parametrize(("authors", "tells"), [(4, False), (5, False), (6, True)])
+def test_of_so_few_authors_that_no_p_is_small_nothing_is_told(authors, tells):
+    """Whatever the correlation is: of five, one sixteenth of all signs reach it."""
+    for common in (0, 50):
+        names = [f"{i % authors}" for i in range(600)]
+        claim = drift(common, author_id=names).claim
+        assert ("too few to tell" in claim) != tells
+        assert claim.startswith("Place on the map and date") == tells
+        assert (f"Images by {authors} authors" in claim) != tells
+
+
 @pytest.mark.parametrize("source", ["local", "x"])
 def test_whose_pictures_they_are_and_one_is_not_several(source):
     columns = {

@@ -1,6 +1,7 @@
 """The rate ratio of NSFW images against statsmodels, and planted truths behind confounding."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 
@@ -90,3 +91,25 @@ def test_no_nsfw_image_is_an_error():
         nsfw_likes(likes, [None] * 500, **given)
     with pytest.raises(ValueError, match="no row with 'nsfw' has a like"):
         nsfw_likes(np.where(nsfw, 0, likes), nsfw, **given)
+
+
+@pytest.mark.parametrize(
+    ("score", "found"), [(False, "none"), (True, "every one")], ids=["none", "all"]
+)
+def test_images_of_one_kind_are_told_of(score, found):
+    likes, _, given = posts(np.random.default_rng(7), 1.0, 500)
+    flags = pd.Series([None] + [score] * 499)
+    with pytest.raises(ValueError, match=f"of 499 images .* {found} is scored above"):
+        nsfw_likes(likes, flags, **given)
+    # A single row is of one kind too.
+    one = pd.Series([None] * 499 + [score])
+    with pytest.raises(ValueError, match=f"of 1 image .* {found} is scored above"):
+        nsfw_likes(likes, one, **given)
+
+
+def test_no_author_with_both_kinds_has_no_ratio_within_authors():
+    likes, _, given = posts(np.random.default_rng(8), 1.0, 1000)
+    nsfw = given["cluster"] % 2 == 0
+    with pytest.warns(UserWarning, match="no author with likes has both kinds"):
+        table = nsfw_likes(likes + 1, nsfw, **given)
+    assert not table["adjusted"].str.startswith("author").any()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.measurement import (
     Labelled,
     monthly_trend,
@@ -102,3 +103,40 @@ def test_a_group_without_labels_has_the_models_share_alone(world):
     found = shares_by(Labelled(data.flag, label, data.probability), month)
     assert found.loc[found["group"] == 4, "estimator"].tolist()[0] == NAIVE
     assert ALONE not in found.loc[found["group"] == 4, "estimator"].tolist()
+
+
+def test_the_models_share_has_the_interval_of_fig_4d(rng):
+    """Few authors, one of whom has nearly all flags; also weighted."""
+    author = np.repeat(np.arange(20), 10)
+    flag = (author == 3) | (rng.random(200) < 0.01)
+    label = np.where(rng.random(200) < 0.5, rng.random(200) < 0.4, np.nan)
+    half = np.full(200, 0.5)
+    for weights in (None, rng.uniform(1, 3, 200)):
+        data = Labelled(flag.astype(float), label, half, author, weights)
+        naive = by_estimator(share(data)).loc[NAIVE]
+        expected = block_share(flag, author, weights)
+        assert tuple(naive[["value", "low", "high", "effective"]]) == pytest.approx(
+            (expected.share, expected.low, expected.high, expected.blocks)
+        )
+        assert 0 < naive["low"] < naive["value"]
+
+
+def test_shares_of_few_images_stay_within_what_a_share_can_be(world):
+    data, _ = world
+    author = np.arange(len(data.flag)) // 40
+    few = Labelled(data.flag, data.label, data.probability, author)
+    found = shares_by(few, np.arange(len(data.flag)) // 60)
+    numbers = found[["value", "low", "high"]].to_numpy(float)
+    halves = np.where(
+        few.label == 1, 0.5, few.label
+    )  # two people, of whom one says yes
+    of_two = shares_by(
+        Labelled(data.flag, halves, data.probability, author),
+        np.arange(len(data.flag)) // 60,
+    )
+    numbers = np.vstack([numbers, of_two[["value", "low", "high"]].to_numpy(float)])
+    known = numbers[np.isfinite(numbers)]
+    assert known.min() >= 0 and known.max() <= 1
+    # Without limits some corrected share would be outside.
+    groups = pd.Series(few.corrected).groupby(np.arange(len(data.flag)) // 60).mean()
+    assert groups.min() < 0 or groups.max() > 1

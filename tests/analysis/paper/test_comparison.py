@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from twigma.analysis.analyze import analyze
+from twigma.analysis.figures.fig2d_likes import FIG2D, describe_likes
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.collection import Collected
 from twigma.analysis.inputs.requirements import Result, Settings
@@ -24,6 +25,7 @@ from twigma.analysis.paper.comparison import (
 )
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.analysis.provenance.file_hashes import file_hashes
+from twigma.builder.references import TABLE
 from twigma.builder.release.identity import TWIGMA
 from twigma.core.files import write_json
 from twigma.dataset.published import published_table
@@ -104,6 +106,79 @@ def of_twigma(planted):
     """The planted release as one that states that it is TWIGMA."""
     data = load.load(planted.release, None, {})
     return dataclasses.replace(data, identity=TWIGMA)
+
+
+# ------------------------------------------------------------------ whose reference sets
+
+
+def likes_like_the_papers(role):
+    """Mean likes as the paper states them for both outer fifths of one role."""
+    values = {}
+    for quintile, (value, low, high) in stated.LIKES[role].items():
+        limits = {"robust_low": low, "robust_high": high}
+        entry = {"value": value, "low": low, "high": high, "n": 500}
+        values[f"likes/{role}/{quintile}"] = entry | limits
+    return {f"fig2d_{role}": Result(1000, {}, values)}
+
+
+@pytest.mark.parametrize(
+    ("name", "about", "verdict"),
+    [
+        ("photographs", {}, AGREES),
+        ("laion", {"origin": ["laion.npy"]}, AGREES),
+        ("images", {"origin": [TABLE["laion"].origin]}, AGREES),
+        ("photographs", {"origin": ["my pictures"]}, UNKNOWN),
+        ("mine", {"origin": ["my pictures"]}, UNKNOWN),
+        ("mine", {}, UNKNOWN),
+    ],
+)
+def test_statements_about_laion_are_held_against_laion_alone(
+    planted, name, about, verdict
+):
+    data = load.load(planted.release, None, {name: planted.references["photographs"]})
+    images = dataclasses.replace(data.references[name], about=about)
+    data = dataclasses.replace(data, references={name: images})
+    found = table_of(data, likes_like_the_papers("photographs"), photographs=name)
+    for quantity in ("quintile 1", "quintile 5", "quintile 1 less quintile 5"):
+        row = found.loc[f"mean likes, LAION, {quantity}"]
+        assert row["verdict"] == verdict
+        assert ("LAION" in row["reason"] and name in row["reason"]) == (
+            verdict == UNKNOWN
+        )
+
+
+def test_likes_are_told_of_the_set_by_its_name(planted, tmp_path):
+    mine = tmp_path / "mine"
+    shutil.copytree(planted.references["photographs"], mine)
+    record = {"role": "photographs", "origin": ["pictures"], "licence": "mine"}
+    write_json(mine / "reference.json", record)
+    data = load.load(planted.release, None, {"mine": mine})
+    settings = dataclasses.replace(Settings(), photographs="mine")
+    figure = next(each for each in FIG2D if each.name == "fig2d_photographs")
+    result = figure.run(data, settings)
+    results = Results(result.tables, result.values, {figure.name: {"n": result.n}})
+    section = describe_likes(results)
+    assert section.claim.startswith("Images least similar to mine got")
+    rows = section.tables[0].rows
+    assert {row[0].text for row in rows} == {"mine"}
+    assert {row[-1].text for row in rows} == {"–"}
+
+
+def test_one_statement_is_told_in_the_singular():
+    row = {
+        "figure": "Fig 2d",
+        "sentence": "More likes.",
+        "stated": "above 0",
+        "kind": "positive",
+    }
+    row |= {"ours": 1.0, "low": 0.5, "high": 1.5, "n": 9, "reason": "as it says"}
+    for verdict, words in (
+        (AGREES, "1 agrees with ours and 0 differ."),
+        (DIFFERS, "0 agree with ours and 1 differs."),
+    ):
+        table = pd.DataFrame([row | {"verdict": verdict}])
+        section = describe_comparison(Results({"paper": table}, {}, {}))
+        assert section.claim.startswith(f"Of 1 statement of the paper, {words}")
 
 
 # ------------------------------------------------------------------ whose data

@@ -2,6 +2,8 @@
 
 import copy
 
+import pytest
+
 from twigma.analysis.page.section import Section
 from twigma.analysis.publication.captions import publish
 from twigma.analysis.publication.charts import Chart
@@ -89,6 +91,18 @@ def test_each_analysis_has_its_estimator_and_its_figures():
         "- Distances (Sets): All pairs.\n" in found
     )
     assert "**Not run.** concordance; the report says what each needs." in found
+
+
+@pytest.mark.parametrize(
+    ("alone", "words"),
+    [(0, ""), (1, " (1 image has none,"), (171, " (171 images have none,")],
+)
+def test_images_without_an_author_are_told_beside_the_authors(alone, words):
+    content = copy.deepcopy(CONTENT)
+    content["data"]["without_author"] = alone
+    found = text(content)
+    assert f"by 329 authors{words}" in found
+    assert ("each by another author" in found) == bool(alone)
 
 
 def test_what_is_not_recorded_is_not_made_up():
