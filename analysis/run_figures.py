@@ -5,6 +5,7 @@ A figure that fails, in whatever way, costs none of the others: it is reported l
 
 import dis
 import logging
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
