@@ -40,7 +40,8 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         yield from _open_photos(facts["photos"], facts["shards"])
         no_photos = describe_missing_photos(work)
         if no_photos:
-            yield "twigma import FILE", no_photos
+            unanswered = _unanswered(facts["ids"])
+            yield "twigma import FILE", f"{no_photos}{unanswered}"
     release_command = "twigma release"
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]

@@ -154,7 +154,8 @@ def test_photos_that_were_not_shown_are_looked_up_once_more(tmp_path: Path) -> N
     facts = status(tmp_path)
     assert (facts["unshown"], facts["ids"]["photos_unknown"]) == (0, 1)
     assert facts["next"]["why"] == (
-        "every stage is done; X has said nothing of 1 ids, which the next look-up asks for again"
+        "none of the 2 posts has a photo: import or look up others, or add images; "
+        "X has said nothing of 1 ids, which the next look-up asks for again"
     )
     assert gone_posts(tmp_path) == []
 
