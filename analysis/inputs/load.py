@@ -258,14 +258,14 @@ def _reference(
     """A working folder as a set of images, with those stages that were run on it."""
     work = Workspace(folder)
     stages = list(filter(work.has, reference_stages(embedding)))
+    refuse_other_embeddings(work.columns, stages)
+    embedded = with_name("embed", embedding)
+    table = work.table(*(stage for stage in stages if stage != embedded))
     if not stages:
         raise FileNotFoundError(
             f"the reference set {name} ({folder}) has no embeddings and no NSFW scores, so no figure can use it: "
             f"`twigma embed --work {folder}` makes embeddings"
         )
-    refuse_other_embeddings(work.columns, stages)
-    embedded = with_name("embed", embedding)
-    table = work.table(*(stage for stage in stages if stage != embedded))
     if "duplicate_of" in table.column_names:
         # Repeats that `twigma reference add` marked.
         table = table.filter(pc.is_null(table["duplicate_of"]))
