@@ -261,7 +261,8 @@ def _reference(
     refuse_other_embeddings(work.columns, stages)
     embedded = with_name("embed", embedding)
     table = work.table(*(stage for stage in stages if stage != embedded))
-    if not stages:
+    has_texts = any(map(work.has, ("embed_text", "texts")))
+    if not stages and not has_texts:
         raise FileNotFoundError(
             f"the reference set {name} ({folder}) has no embeddings and no NSFW scores, so no figure can use it: "
             f"`twigma embed --work {folder}` makes embeddings"

@@ -10,6 +10,7 @@ import pyarrow as pa
 from twigma.analysis.convert import ARROW, Floats, as_column, require_names
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
+from twigma.core.names import join_names
 
 BINS = np.linspace(0.0, 1.0, 51)  # of the NSFW score
 LEAST = 1e-300  # in place of a sum of weights of 0
@@ -171,6 +172,6 @@ def _known(
         known[name] = numbers[some], weight
     if not any(len(values) for values, _ in known.values()):
         raise ValueError(
-            f"fig4d: no image of {sorted(scores)} has an NSFW score; `twigma nsfw` makes them"
+            f"fig4d: no image of {join_names(sorted(scores))} has an NSFW score; `twigma nsfw` makes them"
         )
     return known

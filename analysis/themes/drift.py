@@ -128,7 +128,7 @@ def _checked(places: Array, created_at: Array) -> tuple[Floats, Floats]:
     """Places [n, d] and days [n, 1]; ValueError where they do not differ."""
     if not np.isfinite(places).all() or not np.ptp(places, axis=0).any():
         raise ValueError(
-            "drift: expected places that are finite and differ, found one place for all images, or NaN"
+            "drift: expected places on the map that differ, found the same for all images, or none"
         )
     milliseconds = created_at.astype("datetime64[ms]").astype(np.int64)
     days = milliseconds[:, None] / MILLISECONDS

@@ -18,7 +18,7 @@ from twigma.analysis.analyze import analyze
 from twigma.analysis.checkpoints import Checkpoints, Outcome
 from twigma.analysis.figures import FIGURES
 from twigma.analysis.figures.contract import Figure
-from twigma.analysis.inference.sample_weights import thinned
+from twigma.analysis.inference.intervals import decimals_of_width
 from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
 from twigma.analysis.inputs.requirements import Result
 from twigma.cli import main
@@ -49,7 +49,7 @@ FAULTS = {
     "ZeroDivisionError": lambda data, settings: 1 // 0,
     "ValueError": lambda data, settings: np.zeros(3).reshape(2, 2),
     # In a module of ours, but by int(nan) and not by its own `raise`.
-    "ValueError of a builtin": lambda data, settings: thinned(np.full(9, np.nan), 0),
+    "ValueError of a builtin": lambda data, settings: decimals_of_width(np.nan, 1.0),
     "MemoryError": raising(MemoryError()),
     "ArrowInvalid": unwritable,
 }
