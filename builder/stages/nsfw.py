@@ -5,6 +5,7 @@ layers. LAION's own weights for ViT-L/14 are part of this package: `nsfw_detecto
 beside it, converted from LAION's archive by `tools/convert_nsfw_detector.py`.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,16 +27,15 @@ from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 
-REVISION = 2  # raise it when the same embeddings and detector get other scores
+REVISION = 3  # raise it when the same embeddings and detector get other scores
 DETECTOR = Path(__file__).with_name("nsfw_detector.safetensors")
 LAYERS = 4
-# Rows are scored in blocks of one size, on one thread: the last bits of a product depend on both.
-BLOCK = 1024
-EPSILON = (
-    1e-7  # Keras: the smallest standard deviation its Normalization layer divides by
-)
+BLOCK = 1024  # rows scored at once
+# Keras: the smallest standard deviation that its Normalization layer divides by.
+EPSILON = 1e-7
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Tensors = Mapping[str, npt.NDArray[np.generic]]
 Vocabulary = npt.NDArray[np.int64]  # values times 1e6, in the order of the original
 
@@ -63,6 +63,13 @@ class Detector:
         """Standard deviation float32[dim] the embeddings are divided by, as Keras bounds it from below."""
         return np.maximum(np.sqrt(self.var), EPSILON).astype(np.float32)
 
+    @functools.cached_property
+    def _layers_of_doubles(self) -> list[tuple[Doubles, Doubles]]:
+        return [
+            (kernel.astype(np.float64), bias.astype(np.float64))
+            for kernel, bias in self.layers
+        ]
+
     @property
     def dim(self) -> int:
         """Length of the embeddings it reads."""
@@ -73,7 +80,8 @@ class Detector:
 
         Rows are rounded to float16 first: the vocabularies were made from such values, and float32 input would
         turn known values into unseen ones (4% of labels at .5 flip). The score of a row is the same to the bit
-        whatever rows it is scored with and however many threads there are.
+        whatever rows it is scored with and however many threads there are: the last bits of a product depend on both,
+        and on the kind of CPU, but products are of doubles, and rounded at the end.
         """
         from threadpoolctl import threadpool_limits
 
@@ -97,10 +105,11 @@ class Detector:
         for dimension, vocabulary in self.vocabularies.items():
             x[:, dimension] = _lookup(x[:, dimension], vocabulary)
         x = (x - self.mean) / self.deviation
-        for kernel, bias in self.layers[:-1]:
+        x = x.astype(np.float64)
+        for kernel, bias in self._layers_of_doubles[:-1]:
             x = np.maximum(x @ kernel + bias, 0)
-        kernel, bias = self.layers[-1]
-        logit = (x @ kernel + bias)[:, 0].astype(np.float64)
+        kernel, bias = self._layers_of_doubles[-1]
+        logit = (x @ kernel + bias)[:, 0]
         # The logistic function by tanh, which cannot overflow.
         scores = 0.5 * (1 + np.tanh(logit / 2))
         return scores.astype(np.float32)

@@ -74,11 +74,11 @@ def test_visibility_changes_when_asked_and_is_shown(
 
 
 def test_access_and_tags_are_shown_now_and_then(publish, command, next_version):
-    assert {"access: auto", "tags: v1.0.0 (new)"} <= set(command())
+    assert {"access: auto", "tags: v1.0.0 (would be new)"} <= set(command())
     publish()
     next_version()
     lines = command("--gated", "manual")
-    assert {"access: auto → manual", "tags: v1.0.0, v1.1.0 (new)"} <= set(lines)
+    assert {"access: auto → manual", "tags: v1.0.0, v1.1.0 (would be new)"} <= set(lines)
     command("--gated", "manual", "--go")
     lines = command()
     assert {"access: manual", "visibility: public", "tags: v1.0.0, v1.1.0"} <= set(
