@@ -78,7 +78,9 @@ def test_access_and_tags_are_shown_now_and_then(publish, command, next_version):
     publish()
     next_version()
     lines = command("--gated", "manual")
-    assert {"access: auto → manual", "tags: v1.0.0, v1.1.0 (would be new)"} <= set(lines)
+    assert {"access: auto → manual", "tags: v1.0.0, v1.1.0 (would be new)"} <= set(
+        lines
+    )
     command("--gated", "manual", "--go")
     lines = command()
     assert {"access: manual", "visibility: public", "tags: v1.0.0, v1.1.0"} <= set(
