@@ -54,9 +54,7 @@ def checked_lines(facts: "CheckedList") -> Iterator[str]:
         period = f", posts of {facts['first_month']}"
     if facts["months"] > 1:
         period += f" to {facts['last_month']} ({facts['months']} months)"
-    ids = "1 distinct id"
-    if facts["ids"] != 1:
-        ids = f"{facts['ids']:,} distinct ids"
+    ids = plural(facts["ids"], "distinct id")
     yield f"{facts['file']}: {ids} on {plural(facts['rows'], 'row')}{period}"
     yield from _doubtful_lines(facts)
 
@@ -188,7 +186,7 @@ def _doubtful_lines(facts: "ListFacts") -> Iterator[str]:
         yield f"  {doubt}"
     if facts["skipped"]:
         where = f", all in {facts['quarantine']}" if facts["quarantine"] else ""
-        yield f"  {plural(facts['skipped'], 'line skipped')}{where}"
+        yield f"  {plural(facts['skipped'], 'line')} skipped{where}"
     for skipped in facts["skipped_first"]:
         yield f"  line {skipped['line']}: {skipped['reason']}: {skipped['value']!r}"
 
@@ -252,7 +250,7 @@ def _plan_lines(work: Path, plan: "PlanFacts") -> Iterator[str]:
         time = f"about {plan['minutes']:,.0f} minutes"
     todo, authors = plan["to_ask"], plan["authors"]
     also = f" and {authors:,} authors" if authors else ""
-    calls = "1 call" if plan["calls"] == 1 else f"{plan['calls']:,} calls"
+    calls = plural(plan["calls"], "call")
     ids = f"{plan['ids']:,} ids, {plan['known']:,} known already, {todo:,} to ask{also}"
     yield f"{ids}: {calls}, at most {dollar_text(plan['dollars'])}, {time}"
     budget = plan["budget"]

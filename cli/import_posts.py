@@ -124,12 +124,11 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
         if one["imported_before"]:
             yield f"{one['file']}: imported before, nothing added"
         else:
-            records = plural(one["records"], "record of posts")
-            new = plural(one["new"], f"id new to {work}")
-            yield f"{one['file']}: {records}, {new}"
+            records = plural(one["records"], "record")
+            new = plural(one["new"], "id")
+            yield f"{one['file']}: {records} of posts, {new} new to {work}"
         if one["quarantine"]:
-            skipped = plural(one["skipped"], "line skipped")
-            yield f"  {skipped}: {one['quarantine']}"
+            yield f"  {plural(one['skipped'], 'line')} skipped: {one['quarantine']}"
     reasons = {}
     for row in facts["left_out"]:
         reasons[f"{row['what']}: {row['reason']}"] = row["count"]

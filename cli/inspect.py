@@ -106,11 +106,11 @@ def _ids(facts: Facts) -> Iterator[str]:
         elif name in MEANINGS and count:
             yield _line(count, name, MEANINGS[name])
     if facts["skipped"]:
-        lines = plural(facts["skipped"], "line without a usable id")
-        yield f"beside them {lines}: {work.quarantine_file}"
+        lines = plural(facts["skipped"], "line")
+        yield f"beside them {lines} without a usable id: {work.quarantine_file}"
     if ids["beyond_list"]:
-        posts = plural(ids["beyond_list"], "post not in the list")
-        yield f"beside them {posts}: collected, imported, or of another list"
+        posts = plural(ids["beyond_list"], "post")
+        yield f"beside them {posts} not in the list: collected, imported, or of another list"
     if work.outcomes_file.exists():
         yield f"the outcome of every id of the last look-up: {work.outcomes_file}"
     yield ""
@@ -131,13 +131,12 @@ def _photos(facts: Facts) -> Iterator[str]:
     begun = ""
     if shards["unfinished"]:
         begun = f"; {shards['unfinished']:,} are begun"
-    finished = "finished shard" if shards["finished"] == 1 else "finished shards"
-    yield f"in {shards['finished']:,} {finished}{begun}"
+    yield f"in {plural(shards['finished'], 'finished shard')}{begun}"
     if shards["freed"]:
         yield f"of these the pictures of {plural(shards['freed'], 'shard')} were freed"
     if photos["without_row"]:
-        count = plural(photos["without_row"], "photo in shards")
-        yield f"beside them {count} whose post is not in the images table"
+        count = plural(photos["without_row"], "photo")
+        yield f"beside them {count} in shards whose post is not in the images table"
     yield ""
 
 
@@ -252,8 +251,7 @@ def _free_lines(facts: "FreeFacts") -> Iterator[str]:
     if facts["before"]:
         yield f"  {plural(facts['before'], 'shard')} freed before"
     for reason, count in facts["stay"].items():
-        stay = "shard stays" if count == 1 else "shards stay"
-        yield f"  {count:,} {stay}: {reason}"
+        yield f"  {plural(count, 'shard stays', 'shards stay')}: {reason}"
 
 
 @click.command()

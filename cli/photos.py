@@ -128,10 +128,12 @@ def _updated_lines(rows: "list[Added]") -> Iterator[str]:
         counts[row["path"]] += row["updated"]
     for path, count in counts.items():
         if count:
-            sentence = "images that were here already have new metadata"
-            if count == 1:
-                sentence = "image that was here already has new metadata"
-            yield f"{path}: {count:,} {sentence}"
+            updated = plural(
+                count,
+                "image that was here already has new metadata",
+                "images that were here already have new metadata",
+            )
+            yield f"{path}: {updated}"
 
 
 def _add_urls(work: Path, file: Path, shard_size: int) -> None:

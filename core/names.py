@@ -6,6 +6,7 @@ which is released as `embeddings-siglip2`. Without a name it is the default one:
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 # A letter first, so that no name is taken for the number of a part; `train` is the split in names of released files.
 NAME = re.compile(r"(?!train(-|$))[A-Za-z][A-Za-z0-9_-]{0,31}")
@@ -47,6 +48,13 @@ def command_of(stage: str) -> str:
     """
     base, name = split_name(stage)
     return f"twigma {base} --name {name}" if name else f"twigma {base}"
+
+
+def embeddings_first(parts: Iterable[Path]) -> list[Path]:
+    """Parts in the order of their paths, but those of `embed` before the others, whose provenance names them."""
+    return sorted(
+        parts, key=lambda path: (split_name(path.parent.name)[0] != "embed", path)
+    )
 
 
 def named_column(column: str, name: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from twigma.core.parts import fingerprint
 from twigma.core.progress import notice
+from twigma.core.values import plural
 from twigma.core.workspace import AnyWorkspace
 from twigma.dataset.opened_release import Release, open_release
 from twigma.dataset.release_folder import DATA_DIR_VARIABLE, find_release
@@ -276,6 +277,4 @@ def _count(table: pa.Table, chosen: pa.ChunkedArray) -> str:
     if "image_name" in table.column_names:
         column, what = "image_name", "image"
     count = len(pc.unique(table[column].filter(chosen)))
-    if not count:
-        return ""
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"
+    return plural(count, what) if count else ""

@@ -22,6 +22,7 @@ from twigma.analysis.likes.design import (
     cluster_codes,
 )
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
+from twigma.core.values import plural
 
 TERM = "nsfw"
 NOTHING, WITHIN = "nothing", "author"
@@ -96,7 +97,7 @@ def _check_both_kinds(nsfw: "pd.Series[bool]") -> None:
     if nsfw.nunique() > 1:
         return
     count = len(nsfw)
-    images = "1 image" if count == 1 else f"{count:,} images"
+    images = plural(count, "image")
     found = "every one" if bool(nsfw.iloc[0]) else "none"
     raise ValueError(
         f"nsfw_likes: expected images scored above one half and images below it to compare, and of {images} with "

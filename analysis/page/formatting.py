@@ -15,6 +15,7 @@ import numpy as np
 
 from twigma.analysis.inference.intervals import SMALL, decimals_of_width
 from twigma.core.names import join_names
+from twigma.core.values import noun_for
 
 NONE = "–"
 LONGEST_CELL = 320  # characters
@@ -242,8 +243,7 @@ def plural(n: float, one: str, many: str = "") -> str:
     >>> plural(1, "image"), plural(1200, "image"), plural(0, "category", "categories")
     ('1 image', '1,200 images', '0 categories')
     """
-    noun = one if n == 1 else many or f"{one}s"
-    return f"{number(n)} {noun}"
+    return f"{number(n)} {noun_for(n, one, many)}"
 
 
 def frequent_words(words: Iterable[str], of: str = "") -> str:

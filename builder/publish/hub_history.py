@@ -14,6 +14,7 @@ from typing import Any
 from twigma.builder.publish.hub_client import MAIN, HubRepository
 from twigma.builder.publish.removed_rows import RemovedRows
 from twigma.core import columns
+from twigma.core.values import plural
 
 PREFIX = "erase-history-of-"  # of branches that exist while a tag gets a new history
 
@@ -30,8 +31,7 @@ class Place:
     remedy: str = ""
 
     def __str__(self) -> str:
-        rows = "1 removed row" if self.rows == 1 else f"{self.rows:,} removed rows"
-        text = f"{self.name}: {rows}"
+        text = f"{self.name}: {plural(self.rows, 'removed row')}"
         return f"{text}; {self.remedy}" if self.remedy else text
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from twigma.builder.removals.erase import ERASING, filter_parquet, without_removed
 from twigma.core import inventory
 from twigma.core.files import file_sha256, write_parquet
-from twigma.core.names import split_name
+from twigma.core.names import embeddings_first
 from twigma.core.parts import follow_inputs, read_part
 from twigma.core.progress import progress_bar
 from twigma.core.storage import mirrors
@@ -142,14 +142,9 @@ def _erase_columns(work: Workspace, removed: Removed, hashes: dict[str, str]) ->
     rows = 0
     renamed = {old: new for old, new in hashes.items() if old != new}
     parts = inventory.files(work.path, "parts")
-    # Other parts name those of `embed` in their provenance, so these come first.
-    for path in sorted(parts, key=_is_computed_and_path):
+    for path in embeddings_first(parts):
         rows += _erase_part(path, removed, renamed)
     return rows
-
-
-def _is_computed_and_path(path: Path) -> tuple[bool, Path]:
-    return split_name(path.parent.name)[0] != "embed", path
 
 
 def _erase_part(path: Path, removed: Removed, renamed: dict[str, str]) -> int:

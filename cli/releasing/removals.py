@@ -69,14 +69,14 @@ def _removal_lines(work: Path, facts: "RemovalsFacts") -> Iterator[str]:
     ids = plural(facts["listed"], "id")
     yield f"{facts['file']}: {ids}, {posts} and {images} of {work}"
     for action, count in facts["other_actions"].items():
-        ask = "line asks" if count == 1 else "lines ask"
-        yield f"  {count:,} {ask} for {action!r}: only 'delete' takes out"
+        ask = plural(count, "line asks", "lines ask")
+        yield f"  {ask} for {action!r}: only 'delete' takes out"
     missing = facts["unmatched"]
     if missing:
         shown = ", ".join(missing[:SHOWN])
         etc = ", …" if len(missing) > SHOWN else ""
-        match = "id matches" if len(missing) == 1 else "ids match"
-        yield f"  {len(missing):,} {match} nothing in {work}: {shown}{etc}"
+        match = plural(len(missing), "id matches", "ids match")
+        yield f"  {match} nothing in {work}: {shown}{etc}"
     yield from count_lines(facts["changed"], "taken out of:")
     for name in facts["deleted"]:
         yield f"deleted: {name}"

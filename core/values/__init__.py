@@ -3,6 +3,7 @@
 from twigma.core.values.flags import FALSE, TRUE, read_flag
 from twigma.core.values.numbers import (
     LARGEST,
+    noun_for,
     plural,
     read_count,
     read_whole,
@@ -26,6 +27,7 @@ __all__ = [
     "form_of",
     "have_form",
     "may_be_posted",
+    "noun_for",
     "plural",
     "read_count",
     "read_flag",

@@ -34,16 +34,18 @@ def read_count(value: Any) -> int | None:
     return number if number is not None and number >= 0 else None
 
 
-def plural(count: int, one: str) -> str:
-    """A count and its noun, with an s but for one; `one` may be of several words, of which the first is the noun.
+def noun_for(count: float, one: str, many: str = "") -> str:
+    """A noun in the plural (`many`, or with an s) but for 1."""
+    return one if count == 1 else many or f"{one}s"
 
-    >>> plural(1, "image"), plural(1200, "shard to do"), plural(0, "id")
-    ('1 image', '1,200 shards to do', '0 ids')
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count and its noun, as `noun_for` has it.
+
+    >>> plural(1, "image"), plural(1200, "finished shard"), plural(0, "category", "categories")
+    ('1 image', '1,200 finished shards', '0 categories')
     """
-    noun, *others = one.split(" ")
-    if count != 1:
-        noun += "s"
-    return " ".join([f"{count:,}", noun, *others])
+    return f"{count:,} {noun_for(count, one, many)}"
 
 
 def whole_numbers(text: "pa.ChunkedArray") -> "pa.ChunkedArray":

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core.files import read_parquet, write_parquet
+from twigma.core.names import embeddings_first
 from twigma.core.parts import follow_inputs
 from twigma.core.progress import notice
 from twigma.core.storage import mirrors
@@ -110,10 +111,7 @@ class _Waiting:
         """What models made of these pictures stays, though other texts stand beside them, and some were removed."""
         folder = Workspace(self.shard.manifest.parent.parent).columns
         parts = folder.glob(f"*/{self.shard.name}.arrow")
-        # Other parts name those of `embed` in their provenance, so these come first.
-        for path in sorted(
-            parts, key=lambda path: (path.parent.name[:5] != "embed", path)
-        ):
+        for path in embeddings_first(parts):
             follow_inputs(path, renamed)
 
     def _write_tar(self, path: Path) -> None:
