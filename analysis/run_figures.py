@@ -3,7 +3,6 @@
 A figure that fails, in whatever way, costs none of the others: it is reported like one whose data is missing.
 """
 
-import dis
 import logging
 import traceback
 import warnings
@@ -22,12 +21,11 @@ from twigma.analysis.inputs.requirements import (
     missing_requirements,
 )
 from twigma.core.progress import detail, notice, progress_bar
-from twigma.core.safety.failures import system_error_sentence
+from twigma.core.safety.failures import DataError, system_error_sentence
 
 SMALL = 10_000  # images up to which one BLAS thread is fastest; on a busy machine waiting threads cost six times more
 # What a figure needs and an option names.
 OPTIONS = {"sheets": "--sheets", "labels": "--sheets"}
-OURS = "twigma."  # begins the names of our modules
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -119,44 +117,29 @@ def compute(figure: Figure, data: load.Inputs, settings: Settings) -> Outcome:
 def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:
     """What `run` returns, or None and the reason it failed for, as an entry of `skipped`.
 
-    A ValueError that an estimator of ours raises says that there is too little data. Any other error is named as
-    `error`: an OSError is of a file or disk that the user can put right; the rest are faults, whose traceback goes to
-    standard error.
+    Any error but a DataError is named as `error`: an OSError is of a file or disk that the user can put right; the rest
+    are faults of the program, whose traceback goes to standard error.
     """
     try:
         return run(), []
-    except Exception as error:
-        how = str(error)
-        if isinstance(error, ValueError) and _is_ours(error):
-            return None, [{"figure": name, "missing": [], "how": [how]}]
+    except DataError as error:
+        return None, [{"figure": name, "missing": [], "how": [str(error)]}]
+    except OSError as error:
+        detail(traceback.format_exc())
+        reason = system_error_sentence(error)
+        advice = "put that right and run the same command again for this one: the other figures are complete"
         kind = type(error).__name__
-        if isinstance(error, OSError):
-            detail(traceback.format_exc())
-            advice = "put that right and run the same command again for this one: the other figures are complete"
-            return None, [
-                _error(name, kind, f"{system_error_sentence(error)}; {advice}")
-            ]
+        return None, [_error(name, kind, f"{reason}; {advice}")]
+    except Exception as error:
         log.exception("twigma analyze: %s failed", name)
-        reason = f"failed with {kind} ({how}), a fault that is not of your data: the other figures are complete"
+        kind = type(error).__name__
+        reason = f"failed with {kind} ({error}), a fault that is not of your data: the other figures are complete"
         advice = "run the same command again for this one, and report the traceback above if it fails again"
         return None, [_error(name, kind, f"{reason}; {advice}")]
 
 
 def _error(name: str, kind: str, how: str) -> Skipped:
     return {"figure": name, "missing": [], "how": [how], "error": kind}
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether a `raise` of ours raised an error, rather than a library or a builtin (`int(nan)`) that it called."""
-    last = error.__traceback__
-    if last is None:
-        return False
-    while last.tb_next is not None:
-        last = last.tb_next
-    frame = last.tb_frame
-    module: str = frame.f_globals.get("__name__", "")
-    instruction = frame.f_code.co_code[last.tb_lasti]
-    return module.startswith(OURS) and dis.opname[instruction] == "RAISE_VARARGS"
 
 
 def _with_warnings(

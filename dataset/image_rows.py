@@ -117,3 +117,17 @@ def rows_of_shard(sidecar: Any, metadata: pa.Table) -> pa.Table:
     table = pyarrow.dataset.dataset(str(sidecar)).to_table(columns=[KEY])
     in_shard = pc.is_in(metadata[KEY], value_set=table[KEY].combine_chunks())
     return metadata.filter(in_shard).combine_chunks()
+
+
+def join_images(block: pa.Table, metadata: pa.Table) -> pa.Table:
+    """The images of a block that the metadata lists, with its columns; `path` is the name of the image."""
+    names = metadata[KEY].combine_chunks()
+    rows = pc.index_in(block[KEY].combine_chunks(), value_set=names)
+    listed = rows.is_valid()
+    table = metadata.take(rows.filter(listed))
+    images = block["image"].combine_chunks()
+    if listed.false_count:
+        images = images.filter(listed)
+    paths = table[KEY].combine_chunks()
+    pictures = pa.StructArray.from_arrays([images, paths], ["bytes", "path"])
+    return table.add_column(0, "image", pictures)

@@ -25,6 +25,7 @@ from twigma.core.names import split_name
 from twigma.core.safety import untrusted_names
 from twigma.dataset.checked_tars import CheckedTars
 from twigma.dataset.image_rows import (
+    join_images,
     read_rows,
     rows_of_shard,
     tables_schema,
@@ -166,6 +167,8 @@ class Twigma(Parquet):  # type: ignore[misc]
             return super()._split_generators(dl_manager)
         of_rows = datasets.Features.from_arrow_schema(self._schema())
         self.info.features = datasets.Features({"image": datasets.Image(), **of_rows})
+        if self.config.name == "images" and dl_manager.is_streaming:
+            self._require_listed_image()
         splits = []
         for split, files in self.config.data_files.items():
             # The Parquet builder asks for row groups; of pictures there are none.
@@ -207,7 +210,17 @@ class Twigma(Parquet):  # type: ignore[misc]
             was_checked = self._tars.check(shard)
             blocks = read_images(shard, ROWS, was_checked=was_checked)
             for block_number, block in enumerate(blocks):
-                yield Key(number, block_number), self._cast_table(_join(block, rows))
+                yield (
+                    Key(number, block_number),
+                    self._cast_table(join_images(block, rows)),
+                )
+
+    def _require_listed_image(self) -> None:
+        """ValueError where no stored image is among the rows; with filters that may be what was asked for."""
+        if self.config.filters is None:
+            metadata, shards = self._metadata(), self.shards.values()
+            if not any(len(rows_of_shard(shard.sidecar, metadata)) for shard in shards):
+                raise self._no_rows("train")
 
     def _metadata(self) -> pa.Table:
         """The rows and columns of the metadata that are asked for, read once in a process."""
@@ -230,16 +243,19 @@ class Twigma(Parquet):  # type: ignore[misc]
         if not self._is_empty(str(split)):
             return super()._as_dataset(split, in_memory)
         if self.config.filters is None:
-            advice = ""
-            if self.config.name == "images":
-                advice = ", or none whose image is stored; name the working folder of its images with shards="
-            raise ValueError(
-                f"twigma {self.config.name}: expected rows in {split}, found none in {self.where}{advice}"
-            )
+            raise self._no_rows(str(split))
         features = self.info.features
         rows: dict[str, list[Any]] = {name: [] for name in features}
         name = datasets.Split(str(split))
         return datasets.Dataset.from_dict(rows, features=features, split=name)
+
+    def _no_rows(self, split: str) -> ValueError:
+        advice = ""
+        if self.config.name == "images":
+            advice = ", or none whose image is stored; name the working folder of its images with shards="
+        return ValueError(
+            f"twigma {self.config.name}: expected rows in {split}, found none in {self.where}{advice}"
+        )
 
     def _is_empty(self, instruction: str) -> bool:
         """Whether the splits that are asked for, as `train`, `train[:10]` or `train+test`, have no rows."""
@@ -270,20 +286,6 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
             coming = thread.submit(next, items, None)
             yield item
             item = coming.result()
-
-
-def _join(block: pa.Table, metadata: pa.Table) -> pa.Table:
-    """The images of a block that the metadata lists, with its columns; `path` is the name of the image."""
-    names = metadata["image_name"].combine_chunks()
-    rows = pc.index_in(block["image_name"].combine_chunks(), value_set=names)
-    listed = rows.is_valid()
-    table = metadata.take(rows.filter(listed))
-    images = block["image"].combine_chunks()
-    if listed.false_count:
-        images = images.filter(listed)
-    paths = table["image_name"].combine_chunks()
-    pictures = pa.StructArray.from_arrays([images, paths], ["bytes", "path"])
-    return table.add_column(0, "image", pictures)
 
 
 def _with_origins(files: Sequence[str], also: Sequence[str]) -> DataFilesList:

@@ -35,6 +35,7 @@ from twigma.analysis.inputs.annotators import (
 from twigma.analysis.measurement.estimates import Labelled
 from twigma.core import columns
 from twigma.core.lists.sheets import saved_sheets
+from twigma.core.safety.failures import DataError
 
 USED = (
     "all_captions",
@@ -87,7 +88,7 @@ def read_answers(folder: Path) -> Answers:
             unsure += sum(answer == UNSURE for answer in answers.values())
     refuse_copies(folder, answered)
     if labels.empty or labels.isna().all(axis=None):
-        raise ValueError(
+        raise DataError(
             f"no image in {folder} is labelled: `twigma label {folder} --work WORK` shows them"
         )
     key = pd.DataFrame(items.values()).set_index("item")
@@ -96,7 +97,7 @@ def read_answers(folder: Path) -> Answers:
     rate = labelled.groupby(key["stratum"]).mean()
     missing = rate.index[rate == 0].tolist()
     if missing:
-        raise ValueError(
+        raise DataError(
             f"{folder}: expected labels of every stratum, found none of {', '.join(missing)}: label more images"
         )
     key["probability"] *= key["stratum"].map(rate)
@@ -119,7 +120,7 @@ def _answers(folder: Path, name: str, items: Mapping[str, Item]) -> SheetLabels:
     filled = [path for path, sheet in sheets.items() if sheet.labels]
     if len(filled) > 1:
         one, other = filled[:2]
-        raise ValueError(
+        raise DataError(
             f"{one} and {other.name} are both filled in: delete the one that does not count"
         )
     if filled:
@@ -157,11 +158,11 @@ def _with_measured(table: pa.Table, column: str) -> pa.Table:
     measured = EXPRESSION.fullmatch(column)
     name = measured["name"].strip() if measured else column
     if name not in table.column_names or not pc.any(table[name].is_valid()).as_py():
-        raise ValueError(
+        raise DataError(
             f"sheets: expected the column {name}, found none with values in {table.column_names}"
         )
     if not _is_number(table[name].type):
-        raise ValueError(
+        raise DataError(
             f"sheets: expected a score from 0 to 1 or a flag, found {name}, a {table[name].type}"
         )
     if measured is None:
@@ -169,13 +170,13 @@ def _with_measured(table: pa.Table, column: str) -> pa.Table:
     try:
         value = float(measured["value"])
     except ValueError:
-        raise ValueError(
+        raise DataError(
             f"sheets: expected a number after {measured['sign']!r}, found {column!r}"
         ) from None
     compare = pc.equal if measured["sign"] == "=" else pc.greater
     is_it = compare(table[name].cast(pa.float64()), value)
     if not pc.any(is_it).as_py() or pc.all(is_it).as_py():
-        raise ValueError(
+        raise DataError(
             f"sheets: expected some images with {column} and some without, found all alike: "
             f"{name} goes from {pc.min(table[name])} to {pc.max(table[name])}"
         )
@@ -197,7 +198,7 @@ def labelled_images(answers: Answers, rows: pd.DataFrame) -> Labelled:
     known = answers.images.set_index("image_name")
     label = known["label"].reindex(rows["image_name"]).to_numpy(float)
     if np.isnan(label).all():
-        raise ValueError(
+        raise DataError(
             f"none of the {len(known):,} labelled images is in this release: were the sheets drawn from another?"
         )
     probability = known["probability"].reindex(rows["image_name"]).to_numpy(float)

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from twigma.analysis.inputs.annotation_sheets import require_key
 from twigma.analysis.inputs.annotators import refuse_other_image
-from twigma.core import inventory
 from twigma.core.lists.sheets import read_sheet
+from twigma.core.safety.failures import DataError
+from twigma.core.workspace import inventory
 
 KEY = inventory.SHEETS_KEY
 ABOUT = inventory.LABELS_ABOUT
@@ -56,7 +57,7 @@ class About(NamedTuple):
                 raise TypeError(f"expected {list(cls._fields)}, found {values}")
             return about
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            raise DataError(
                 f"{path} is damaged ({error}): draw the images again into another folder"
             ) from error
 
@@ -154,7 +155,7 @@ def sheet_path(folder: Path, annotator: str) -> Path:
     """
     name = unicodedata.normalize("NFC", " ".join(annotator.split()))
     if not NAME.fullmatch(name):
-        raise ValueError(
+        raise DataError(
             f"a name has up to 40 letters, digits, spaces, dots and hyphens, and begins with a letter or digit; "
             f"found {name[:60]!r}"
         )

@@ -18,14 +18,15 @@ def require_readable(folder: Path) -> None:
     FileNotFoundError without the folder, the key of its sheets, or what is measured by labels; ValueError naming file
     and line where one of these was changed.
     """
-    if annotation_sheets.has_theme_sheets(folder):
-        key = annotation_sheets.require_key(folder)
+    themes = annotation_sheets.theme_folder(folder)
+    if themes is not None:
+        key = annotation_sheets.require_key(themes)
         if has_columns(key, OF_LABELS):
             raise FileNotFoundError(
-                f"expected {sheet_files.ABOUT} beside the labels in {folder}, found none: put {sheet_files.ABOUT} "
+                f"expected {sheet_files.ABOUT} beside the labels in {themes}, found none: put {sheet_files.ABOUT} "
                 "back from the folder that `twigma sheets --for` wrote"
             )
-        annotation_sheets.read_key(folder)
+        annotation_sheets.read_key(themes)
     for labels in annotation_sheets.label_folders(folder):
         sheet_files.About.read(labels)
         sheet_files.read_key(labels)

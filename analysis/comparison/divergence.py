@@ -19,6 +19,7 @@ from twigma.analysis.convert import Array
 from twigma.analysis.vectors.codebook import Recipe, codebook, training_rows
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
 from twigma.analysis.vectors.spectra import Components, Moments, components, moments
+from twigma.core.safety.failures import DataError
 
 __all__ = ["KT", "kl", "kl_matrix", "kl_sd", "pooled_counts", "shares"]
 
@@ -70,7 +71,7 @@ def kl_matrix(
     ([['ours', 'laion'], ['laion', 'ours']], True)
     """
     if len(sets) < 2:
-        raise ValueError(
+        raise DataError(
             f"kl_matrix: expected at least 2 sets to compare, found {list(sets)}"
         )
     drawn = unit_samples(sets, n, seed)
@@ -102,7 +103,7 @@ def common_components(
     """
     first = next(iter(units.values()))[0]
     if all(_all_equal(x, first) for x in units.values()):
-        raise ValueError(
+        raise DataError(
             "kl_matrix: all rows of the sets are equal, so there are no clusters to compare"
         )
     return components(*(sums[name] for name in units)).reaching(VARIANCE)
@@ -118,7 +119,7 @@ def _quantised(
 ) -> Iterator[Mapping[str, Labels]]:
     """The bucket of each row of the sets of each codebook: of every pair, or of all."""
     if scope not in ("pairwise", "pooled"):
-        raise ValueError(
+        raise DataError(
             f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}"
         )
     sums = {name: moments(x) for name, x in drawn.items()}

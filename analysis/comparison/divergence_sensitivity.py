@@ -23,6 +23,7 @@ from twigma.analysis.convert import Array, Floats
 from twigma.analysis.vectors.codebook import Recipe, assign, codebook
 from twigma.analysis.vectors.samples import unit_samples
 from twigma.analysis.vectors.spectra import moments
+from twigma.core.safety.failures import DataError
 
 SMOOTHINGS = {"none": 0.0, "kt": KT, "laplace": 1.0}
 CURVE = np.linspace(1e-6, 1 - 1e-6, 25)  # mixtures on the MAUVE curve
@@ -102,7 +103,7 @@ def _check_neighbours(sets: Mapping[str, Any]) -> None:
     fewest = NEIGHBOURS + 1  # the first neighbour is the row itself
     for name, rows in sets.items():
         if len(rows) < fewest:
-            raise ValueError(
+            raise DataError(
                 f"kl_sensitivity: expected at least {fewest} images of each set, found {len(rows)} of {name}: "
                 "add images"
             )

@@ -25,6 +25,7 @@ from twigma.analysis.inference.intervals import Estimate, limits
 from twigma.analysis.neighbours.blocks import Search
 from twigma.analysis.neighbours.search import nearest
 from twigma.analysis.vectors.samples import sampled_rows
+from twigma.core.safety.failures import DataError
 
 NEIGHBOURS = 10
 QUERIES = 50_000  # that are looked up at most
@@ -74,7 +75,7 @@ def hubness(
     query, reference = as_matrix(query), as_matrix(reference)
     m = len(reference)
     if m < 3:
-        raise ValueError(
+        raise DataError(
             f"hubness: expected at least 3 reference rows to compare, found {m}"
         )
     k = min(k, m - 1)
@@ -121,7 +122,7 @@ def csls(query: Any, reference: Any, rows: Any, k: int = NEIGHBOURS) -> pd.DataF
     query, reference = as_matrix(query), as_matrix(reference)
     rows = np.asarray(rows)
     if not len(rows) or rows.max() >= len(query):
-        raise ValueError(
+        raise DataError(
             f"csls: expected rows of the {len(query)} queries, found {rows.tolist()[:10]}"
         )
     similarity, index = nearest(query[rows], reference, min(k, len(reference)))

@@ -24,6 +24,7 @@ from twigma.analysis.inference.blocks import (
 )
 from twigma.analysis.vectors.samples import finite_matrix, sample_size
 from twigma.core.numeric import first_components
+from twigma.core.safety.failures import DataError
 
 MAP_N = 2500  # images of each set on the map
 LEAST_UMAP = 1000  # of fewer images neighbours say little
@@ -51,7 +52,7 @@ def joint_map(
     DataFrame (set, x, y)
     """
     if method not in ("umap", "pca"):
-        raise ValueError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
+        raise DataError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
     sets = as_matrices(sets)
     rows = mapped_rows({name: len(x) for name, x in sets.items()}, n, seed)
     drawn = []
@@ -213,7 +214,7 @@ def _density(group: pd.DataFrame, grid: Floats, owners: Any) -> _Density:
 
     place = group[["x", "y"]].to_numpy(float)
     if len(place) < 3 or np.linalg.matrix_rank(place - place.mean(axis=0)) < 2:
-        raise ValueError(
+        raise DataError(
             f"fig2a: the {len(place)} points of set {group['set'].iloc[0]!r} lie on one line of the map and have no "
             "density; add images to the set"
         )

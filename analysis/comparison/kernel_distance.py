@@ -29,6 +29,7 @@ from twigma.analysis.vectors.samples import (
     size_matched,
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
+from twigma.core.safety.failures import DataError
 
 PART = 1000  # rows of a set in a part, as in KID
 PARTS = 10  # at least, in sets of under 10,000 rows
@@ -150,7 +151,7 @@ def _discrepancy(
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     finite = np.isfinite(x).all() and np.isfinite(y).all()
     if x.ndim != 2 or x.shape != y.shape or len(x) < SMALLEST or not finite:
-        raise ValueError(
+        raise DataError(
             f"kernel distance: expected two sets of equally many images, {SMALLEST} at least, with finite embeddings "
             f"of one length, found (images, length) {x.shape} and {y.shape}: add images to the smaller set"
         )

@@ -25,6 +25,7 @@ from twigma.analysis.page.marks import draw_intervals, legend_of_panels
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.provenance import why_other_set
+from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +97,7 @@ def _check_ends(means: pd.DataFrame, name: str) -> None:
     """ValueError where the least or the most similar fifth, which are compared, has no image with likes."""
     if {1, 5} <= set(means["quintile"]):
         return
-    raise ValueError(
+    raise DataError(
         f"expected images with a like count among the fifth least similar to {name} and the fifth most similar, found "
         f"{plural(int(means['n'].sum()), 'image')} with one, in quintile {listed(map(number, means['quintile']))}"
     )
@@ -107,7 +108,7 @@ def mean_similarity(data: Inputs, settings: Settings, role: str) -> NDArray[np.f
     similarity = reference_similarity(data, settings, role)
     if similarity.size < TOP_K:
         name = getattr(settings, role)
-        raise ValueError(
+        raise DataError(
             f"expected at least {TOP_K} images of {name} to compare with, found {similarity.size}"
         )
     return similarity.mean

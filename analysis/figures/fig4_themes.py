@@ -25,6 +25,7 @@ from twigma.analysis.page.marks import ends_on_x, label_lowest, month_ticks, pan
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 from twigma.core import columns
+from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -165,7 +166,7 @@ def compute_trends(data: Inputs, settings: Settings) -> Result:
     trends = trend_table(grouped)
     if not has_trends(trends):
         months = int(trends["n"].max())
-        raise ValueError(f"{too_short(months)}: add images of other months")
+        raise DataError(f"{too_short(months)}: add images of other months")
     return Result(
         n=int(shares["n"].sum()),
         tables={"fig4b": shares, "fig4b_trends": trends},

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Floats, as_column
+from twigma.core.safety.failures import DataError
 
 # Blocks of which an interval can be made. Two have a single difference, which tells nothing of its own size: where the
 # two are mirror images it has no width, and else Student's quantile is 12.7.
@@ -41,7 +42,7 @@ def dense_blocks(labels: Any, n: int) -> Codes:
         return np.arange(n)
     column = pd.Series(as_column(labels)).reset_index(drop=True)
     if len(column) != n:
-        raise ValueError(
+        raise DataError(
             f"blocks: expected a label for each of {n} rows, found {len(column)}"
         )
     codes = pd.factorize(column)[0].astype(np.int64)

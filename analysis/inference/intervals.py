@@ -18,6 +18,7 @@ from twigma.analysis.inference.blocks import (
     half_width,
     mean_jackknife,
 )
+from twigma.core.safety.failures import DataError
 
 Z = 1.959963984540054  # the 97.5% quantile of the normal distribution
 # Of the size of the numbers: a half width below it is what the rounding of sums leaves, and no width.
@@ -136,7 +137,7 @@ def interval(
         return Estimate(value, *limits(value, half, least, most), n)
     codes = dense_blocks(blocks, n)
     if codes.max() < 1:
-        raise ValueError(
+        raise DataError(
             "interval: all rows are of one block, so there is no interval; leave the blocks out"
         )
     half = half_width(mean_jackknife(influence, codes))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from twigma.analysis.convert import Floats
+from twigma.core.safety.failures import DataError
 
 
 def benjamini_hochberg(p: Any, weights: Any = None) -> Floats:
@@ -28,7 +29,7 @@ def benjamini_hochberg(p: Any, weights: Any = None) -> Floats:
     p = np.asarray(p, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(p))
     if ((p[known] < 0) | (p[known] > 1)).any():
-        raise ValueError("benjamini_hochberg: expected p values between 0 and 1")
+        raise DataError("benjamini_hochberg: expected p values between 0 and 1")
     adjusted = np.full(p.shape, np.nan)
     if not len(known):
         return adjusted

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Floats
+from twigma.core.safety.failures import DataError
 
 ENOUGH = 20  # draws at least as large, from which their share is a p on its own
 TAIL = 0.1  # of the draws, the largest, to which the tail is fitted
@@ -30,7 +31,7 @@ def random_divisions(
     sizes = np.asarray(sizes, dtype=np.float32)
     count = len(sizes)
     if count < 2:
-        raise ValueError(f"random_divisions: expected at least 2 blocks, found {count}")
+        raise DataError(f"random_divisions: expected at least 2 blocks, found {count}")
     first = np.empty((draws, count), dtype=bool)
     for draw in range(draws):
         order = rng.permutation(count)

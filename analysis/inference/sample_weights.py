@@ -17,6 +17,7 @@ from twigma.analysis.convert import Floats
 from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.inference.proportions import effective_size
 from twigma.analysis.inference.survival import COLUMN as SURVIVAL
+from twigma.core.safety.failures import DataError
 
 COLUMN = "sample_weight"
 TRIM = 10  # of the mean square of the weights, above which the square of a weight is trimmed
@@ -56,7 +57,7 @@ def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
     missing = np.isnan(values)
     weights = np.where(missing, 1.0, values)
     if not (np.isfinite(weights) & (weights > 0)).all():
-        raise ValueError(
+        raise DataError(
             f"{name}: expected finite weights above 0, found {weights.min()}; draw the sample again"
         )
     if np.ptp(weights) == 0:
@@ -165,7 +166,7 @@ def weighted_mean(values: Any, weights: Any, clusters: Any = None) -> Estimate:
     y = np.asarray(values, dtype=np.float64)
     w = np.asarray(weights, dtype=np.float64)
     if not len(y) or len(y) != len(w):
-        raise ValueError(
+        raise DataError(
             f"weighted_mean: expected a weight for each of at least one value, found {len(y)}, {len(w)}"
         )
     value = float(np.average(y, weights=w))

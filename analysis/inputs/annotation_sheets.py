@@ -18,10 +18,12 @@ from twigma.analysis.inputs.annotators import (
     remarks,
 )
 from twigma.analysis.themes.words import TOKEN
-from twigma.core import columns, inventory
+from twigma.core import columns
 from twigma.core.lists.sheets import read_sheet, saved_sheets
 from twigma.core.progress import notice
 from twigma.core.safety import spreadsheet
+from twigma.core.safety.failures import DataError
+from twigma.core.workspace import inventory
 
 KEYWORDS = ("keyword_1", "keyword_2", "keyword_3")
 BLANK = (*KEYWORDS, "group")
@@ -48,7 +50,7 @@ def sheets(
     label = names[-1]
     frame = rows.select(names).to_pandas().dropna().drop_duplicates("image_name")
     if frame[label].nunique() < 2:
-        raise ValueError(
+        raise DataError(
             f"sheets: expected images of at least 2 clusters in {release}, found fewer; `twigma cluster`"
         )
     rng = np.random.default_rng(seed)
@@ -86,12 +88,21 @@ def label_folders(folder: Path) -> list[Path]:
     return sorted(path.parent for path in paths)
 
 
-def has_theme_sheets(folder: Path) -> bool:
-    """Whether a folder may hold sheets of clusters, and not label sheets alone."""
+def theme_folder(folder: Path) -> Path | None:
+    """The folder of sheets of clusters: this one, or else one right below it; None beside label sheets alone.
+
+    ValueError where there are two.
+    """
     labelled = label_folders(folder)
-    if folder in labelled:
-        return False
-    return not labelled or (folder / KEY).exists()
+    keys = (*folder.glob(KEY), *folder.glob(f"*/{KEY}"))
+    found = sorted(path.parent for path in keys if path.parent not in labelled)
+    if len(found) > 1:
+        raise DataError(
+            f"expected one folder of sheets of clusters in {folder}, found {found[0]} and {found[1]}: name one of them"
+        )
+    if found:
+        return found[0]
+    return None if labelled else folder
 
 
 class FilledSheets(NamedTuple):
@@ -102,7 +113,7 @@ class FilledSheets(NamedTuple):
 
 
 def read_sheets(folder: Path) -> pd.DataFrame:
-    """Filled sheets of a folder and their key, as one table; notices tell what annotators left out.
+    """Filled sheets of a folder, or one right below it, and their key, as one table; notices tell what is left out.
 
     Returns
     -------
@@ -118,6 +129,7 @@ def read_sheets(folder: Path) -> pd.DataFrame:
 
 def filled_sheets(folder: Path) -> FilledSheets:
     """The table of `read_sheets`, and its remarks, which are not told; errors likewise."""
+    folder = theme_folder(folder) or folder
     key = read_key(folder)
     frames: dict[str, pd.DataFrame] = {}
     rows: dict[str, int] = {}
@@ -128,7 +140,7 @@ def filled_sheets(folder: Path) -> FilledSheets:
         if is_filled.any():
             frames[name] = frame[is_filled]
     if not frames:
-        raise ValueError(
+        raise DataError(
             f"no sheet in {folder} is filled in: give each image a group in the column of that name"
         )
     refuse_copies(folder, frames)
@@ -190,7 +202,7 @@ def _annotator(path: Path, key: pd.DataFrame) -> pd.DataFrame:
     frames = {file: _sheet(file, key) for file in saved_sheets(path)}
     filled = [file for file, frame in frames.items() if (frame["group"] != "").any()]
     if len(filled) > 1:
-        raise ValueError(
+        raise DataError(
             f"{filled[0]} and {filled[1].name} are both filled in: delete the one that does not count"
         )
     return frames[filled[0]] if filled else next(iter(frames.values()))

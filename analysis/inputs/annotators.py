@@ -10,8 +10,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from twigma.core import inventory
 from twigma.core.lists.sheets import SAVED, Sheet, SheetRow
+from twigma.core.safety.failures import DataError
+from twigma.core.workspace import inventory
 
 # What browsers, file managers and spreadsheets append to the name of a second copy.
 COPY = re.compile(
@@ -36,7 +37,7 @@ def refuse_copies(folder: Path, filled: Iterable[str]) -> None:
         copied = COPY.fullmatch(name)
         if copied is not None and copied["original"] in names:
             original = copied["original"]
-            raise ValueError(
+            raise DataError(
                 f"{folder}: {name!r} is named as a copy of {original!r}, and both are filled in: delete the one that "
                 "does not count, or call it annotator-NAME where another person filled it in"
             )

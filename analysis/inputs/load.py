@@ -38,6 +38,7 @@ from twigma.core.names import DEFAULT, with_name
 from twigma.core.numeric.stored_rows import StoredRows
 from twigma.core.parts import refuse_other_embeddings
 from twigma.core.safety import untrusted_names
+from twigma.core.safety.failures import DataError
 from twigma.core.tables import Scratch
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.opened_release import open_release
@@ -108,7 +109,7 @@ def load(
     identity = stated_identity(release)
     name = OURS if identity is None else identity.name.lower()
     if name in references:
-        raise ValueError(
+        raise DataError(
             f"a reference set may not be called {name!r}, the name of the studied images: rename it"
         )
     table = read_rows(release, work, decoded)
@@ -181,7 +182,7 @@ def read_rows(
             f"no metadata-*.parquet in {release}: `twigma release` writes a release folder"
         )
     if not len(table):
-        raise ValueError(
+        raise DataError(
             f"{release} has no rows, so nothing can be analysed; `twigma release` says why rows were left out"
         )
     table = with_posts(table)
@@ -240,7 +241,7 @@ def _refuse_other_lengths(sets: Iterable[Images]) -> None:
             lengths[images.name] = images.embedding.shape[1]
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} has {n} numbers" for name, n in lengths.items())
-        raise ValueError(
+        raise DataError(
             f"embeddings of different models cannot be compared ({listed}): embed all sets by one model"
         )
 

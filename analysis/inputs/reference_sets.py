@@ -14,6 +14,7 @@ from twigma.builder.references.record import NAME as ABOUT
 from twigma.builder.references.record import empty_set, read_about
 from twigma.core.model_identity import describe, differing
 from twigma.core.names import DEFAULT
+from twigma.core.safety.failures import DataError
 from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import embedded_by
 
@@ -29,18 +30,18 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
     """
     name, mark, place = text.partition("=")
     if not name or (mark and not place):
-        raise ValueError(
+        raise DataError(
             f"--reference: expected NAME=FOLDER, or NAME for {folder}/NAME; found {text!r}"
         )
     if "://" in place:
-        raise ValueError(
+        raise DataError(
             f"--reference: expected a folder of this machine, found the address {place}: copy the set here"
         )
     if mark:
         _refuse_empty(Path(place))
         return name, Path(place)
     if _is_path(name):
-        raise ValueError(
+        raise DataError(
             f"--reference: {name} is a path: a reference set or working folder there is taken by "
             f"--reference NAME={name}; of pictures there, `twigma reference add NAME {name}` makes a set, which is "
             "taken by --reference NAME"
@@ -109,7 +110,7 @@ def refuse_other_models(
     for name, theirs in known[1:]:
         key = differing(theirs, ours)
         if key is not None:
-            raise ValueError(
+            raise DataError(
                 f"{name} was embedded by another model than {first}: {describe(theirs, key)} and "
                 f"{describe(ours, key)} cannot be compared; embed both by one: "
                 "`twigma embed --work FOLDER --model …`, `twigma reference add`"

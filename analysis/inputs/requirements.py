@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from twigma.analysis.inputs.annotation_sheets import has_theme_sheets, label_folders
+from twigma.analysis.inputs.annotation_sheets import label_folders, theme_folder
 from twigma.analysis.inputs.load import Inputs
 from twigma.core import columns
 
@@ -158,7 +158,7 @@ def _missing_sheets(data: Inputs, need: str) -> Missing | None:
         is_there = data.sheets is not None and bool(label_folders(data.sheets))
     else:
         missing = ("annotation sheets", MAKE_SHEETS)
-        is_there = data.sheets is not None and has_theme_sheets(data.sheets)
+        is_there = data.sheets is not None and theme_folder(data.sheets) is not None
     return None if is_there else missing
 
 

@@ -19,6 +19,7 @@ from twigma.core.files import file_sha256
 from twigma.core.model_identity import differing
 from twigma.core.numeric.unit_vectors import usable_unit_rows
 from twigma.core.parts import read_part, read_provenance
+from twigma.core.safety.failures import DataError
 from twigma.core.workspace import AnyWorkspace, Workspace
 
 # Of the studied images: column -> name.
@@ -76,7 +77,7 @@ def _refuse_other_models(files: Mapping[str, Path]) -> None:
     for name, theirs in models[1:]:
         key = differing(theirs, ours)
         if key is not None:
-            raise ValueError(
+            raise DataError(
                 f"the texts {name!r} and {first!r} were embedded by different models ({key} {theirs[key]} and "
                 f"{ours[key]}): embed both by one with `twigma texts --model …`"
             )

@@ -24,6 +24,7 @@ from twigma.analysis.inference.cluster_jackknife import (
     leave_one_out,
 )
 from twigma.analysis.inference.intervals import Z
+from twigma.core.safety.failures import DataError
 
 Mode = Literal["paper", "robust"]
 # Of mode "robust": clusters left out one by one, with t quantiles; or their scores, with normal ones.
@@ -200,7 +201,7 @@ def fit_cells(x: Floats, n: Floats, total: Floats, alpha: float = 0.0) -> Fit:
             break
     # e^30 is no count of likes: such a coefficient is on its way to infinity. `not <` also catches NaN.
     if not np.abs(step).max() < 1e-9 or np.abs(beta).max() > 30:
-        raise ValueError(
+        raise DataError(
             "the fit of the counts did not converge; a combination of groups has none at all"
         )
     mu = np.exp(x @ beta)
@@ -218,14 +219,14 @@ def _check_estimable(data: Data) -> None:
         reason = "one term is a combination of others, or a reference is empty"
         if empty:
             reason = f"no rows have {' or '.join(empty)}"
-        raise ValueError(f"eq1: the terms cannot be told apart: {reason}")
+        raise DataError(f"eq1: the terms cannot be told apart: {reason}")
     for term, column in columns:
         if not set(np.unique(column)) <= {0.0, 1.0}:
             continue
         for name, side in ((term, column == 1), (f"not {term}", column == 0)):
             if side.any() and not total[side].sum() > 0:
                 rows = "no image" if term == "intercept" else f"no row with {name!r}"
-                raise ValueError(
+                raise DataError(
                     f"eq1: {rows} has a like, so the rate ratio is not finite"
                 )
 

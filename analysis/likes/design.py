@@ -13,6 +13,7 @@ from twigma.analysis.convert import Array, Floats, as_column
 from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.intervals import block_codes
 from twigma.analysis.likes.count_regression import Data
+from twigma.core.safety.failures import DataError
 
 LOW, HIGH = (
     500,
@@ -132,15 +133,15 @@ def _has_nan(values: Array) -> bool:
 
 def _check(y: Array, q: Array) -> None:
     if not len(y):
-        raise ValueError(
+        raise DataError(
             "eq1: no row has likes, followers and a quintile; hydrate the posts to get them"
         )
     if y.min() < 0 or np.isinf(y.max()):
-        raise ValueError("eq1: expected likes of at least 0 and finite")
+        raise DataError("eq1: expected likes of at least 0 and finite")
     if q.min() < 1 or q.max() > 5 or (q.astype(np.int8) != q).any():
         right = (q >= 1) & (q <= 5) & (q % 1 == 0)
         wrong = sorted(set(q[~right].tolist()))
-        raise ValueError(f"eq1: expected quintiles 1 to 5, found {wrong[:5]}")
+        raise DataError(f"eq1: expected quintiles 1 to 5, found {wrong[:5]}")
 
 
 def _cells(f: Array, q: Array, further: Series) -> tuple[Array, pd.DataFrame]:
@@ -212,7 +213,7 @@ def cluster_codes(
         codes = codes[complete]
     count = int(np.count_nonzero(_used(codes)))
     if count < 2:
-        raise ValueError(
+        raise DataError(
             f"eq1: a clustered standard error needs at least 2 clusters, found {count}: add images by "
             "other authors"
         )

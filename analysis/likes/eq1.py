@@ -24,6 +24,7 @@ from twigma.analysis.likes.count_regression import (
 )
 from twigma.analysis.likes.design import FOLLOWERS, QUINTILES, Columns, prepare
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
+from twigma.core.safety.failures import DataError
 
 __all__ = ["FOLLOWERS", "QUINTILES", "eq1", "eq1_sensitivity"]
 
@@ -77,9 +78,9 @@ def eq1(
     (1.5, {'author-clustered'})
     """
     if mode not in ("paper", "robust"):
-        raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
+        raise DataError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
     if errors not in ("jackknife", "sandwich"):
-        raise ValueError(
+        raise DataError(
             f"eq1: expected errors 'jackknife' or 'sandwich', found {errors!r}"
         )
     values = columns_of(

@@ -17,6 +17,7 @@ from scipy import stats
 from twigma.analysis.convert import Floats, aligned, as_column
 from twigma.analysis.inference.intervals import block_codes
 from twigma.analysis.likes.event_jumps import MONTH, MONTHS, Jump, Measure, Rows, jumps
+from twigma.core.safety.failures import DataError
 
 # By the announcements of OpenAI, Stability AI and Midjourney.
 RELEASES: Mapping[str, str] = {
@@ -110,11 +111,11 @@ def _rows(
 ) -> Rows:
     """The complete rows; ValueError where they are of too short a time."""
     if measure not in ("count", "mean", "ratio"):
-        raise ValueError(
+        raise DataError(
             f"event_study: expected measure 'count', 'mean' or 'ratio', found {measure!r}"
         )
     if (values is None) != (measure == "count"):
-        raise ValueError(
+        raise DataError(
             f"event_study: expected values for a mean or ratio and none for a count, found measure {measure!r}"
         )
     given = aligned(
@@ -127,12 +128,12 @@ def _rows(
     dates = pd.Series(pd.to_datetime(as_column(given["created_at"])))
     known = dates.notna().to_numpy()
     if not known.any():
-        raise ValueError("event_study: no row has a date")
+        raise DataError("event_study: no row has a date")
     days = dates.dt.floor("D")
     first = days.min()
     last = int((days.max() - first).days)
     if last + 1 < 2 * MONTHS * MONTH:
-        raise ValueError(
+        raise DataError(
             f"event_study: expected at least {2 * MONTHS * MONTH} days, {MONTHS} months of four weeks on either side "
             f"of a date, found {last + 1}: collect a longer time"
         )

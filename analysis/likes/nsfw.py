@@ -22,6 +22,7 @@ from twigma.analysis.likes.design import (
     cluster_codes,
 )
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
+from twigma.core.safety.failures import DataError
 from twigma.core.values import plural
 
 TERM = "nsfw"
@@ -70,7 +71,7 @@ def nsfw_likes(
     complete = labels.notna().all(axis=1).to_numpy()
     complete &= pd.Series(given["likes"]).notna().to_numpy()
     if not complete.any():
-        raise ValueError(
+        raise DataError(
             "nsfw_likes: no row has likes, a score and all that is adjusted for"
         )
     _check_both_kinds(labels[TERM][complete])
@@ -99,7 +100,7 @@ def _check_both_kinds(nsfw: "pd.Series[bool]") -> None:
     count = len(nsfw)
     images = plural(count, "image")
     found = "every one" if bool(nsfw.iloc[0]) else "none"
-    raise ValueError(
+    raise DataError(
         f"nsfw_likes: expected images scored above one half and images below it to compare, and of {images} with "
         f"likes, a score and all that is adjusted for {found} is scored above one half"
     )

@@ -10,6 +10,7 @@ from twigma.analysis.convert import aligned, as_column
 from twigma.analysis.inference.intervals import Estimate, block_codes, limits
 from twigma.analysis.inference.sample_weights import weighted_mean
 from twigma.analysis.likes.count_regression import Data, poisson
+from twigma.core.safety.failures import DataError
 
 EDGES = (0.2, 0.4, 0.6, 0.8)
 
@@ -36,7 +37,7 @@ def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
     columns = aligned("quintiles", values=values, weights=weights)
     values = np.asarray(as_column(columns["values"]), dtype=np.float64)
     if values.ndim != 1 or len(values) < 5 or not np.isfinite(values).all():
-        raise ValueError(
+        raise DataError(
             f"quintiles: expected at least 5 finite values, found {values.size}: add images"
         )
     weights = columns["weights"]
@@ -47,7 +48,7 @@ def quintiles(values: Any, weights: Any = None) -> npt.NDArray[np.int8]:
         edges = np.quantile(values, EDGES, weights=weights, method="inverted_cdf")
     bounds = np.concatenate([[values.min()], edges, [values.max()]])
     if (np.diff(bounds) <= 0).any():
-        raise ValueError(
+        raise DataError(
             f"quintiles: the values have too many ties for five groups, boundaries are {bounds.tolist()}"
         )
     below = np.searchsorted(edges, values, side="left")
@@ -87,7 +88,7 @@ def likes_by_quintile(
         frame["block"] = block_codes(columns["blocks"])
     frame = frame.dropna()
     if frame.empty:
-        raise ValueError(
+        raise DataError(
             "likes_by_quintile: every like count is null; hydrate the posts to get them"
         )
     groups = frame.groupby("quintile")

@@ -29,6 +29,7 @@ from twigma.analysis.likes.count_regression import (
     jackknife_spread,
     regression_table,
 )
+from twigma.core.safety.failures import DataError
 
 BY_AUTHOR = "author-clustered"
 # As `jackknife.SMALL_STEP`; each fit without an author takes a pass over all of them, so fewer are made.
@@ -56,7 +57,7 @@ def within_author(data: Data) -> pd.DataFrame:
     and the others are `dropped`. ValueError without author ids, or where nothing varies within authors.
     """
     if data.se_kind != BY_AUTHOR:
-        raise ValueError("author fixed effects need the author of each image")
+        raise DataError("author fixed effects need the author of each image")
     data = _informative(data)
     if data.clusters < FEW:
         warnings.warn(
@@ -81,7 +82,7 @@ def _informative(data: Data) -> Data:
     informs = (cells > 1) & (likes > 0)
     rows = informs[data.cluster]
     if informs.sum() < 2:
-        raise ValueError(
+        raise DataError(
             "author fixed effects need at least 2 authors with images of several groups, and with likes; found "
             f"{int(informs.sum())}"
         )
@@ -99,7 +100,7 @@ def _informative(data: Data) -> Data:
     varies = _varies(kept.sums_by_cluster)
     terms = np.array(data.terms)[varies].tolist()
     if not terms:
-        raise ValueError("author fixed effects: no term varies within any author")
+        raise DataError("author fixed effects: no term varies within any author")
     return replace(kept, design=data.design[:, varies], terms=tuple(terms))
 
 
@@ -121,13 +122,13 @@ def _fit(sums: Sums) -> Floats:
         if np.linalg.matrix_rank(scaled, tol=NO_INFORMATION, hermitian=True) < len(
             beta
         ):
-            raise ValueError("the terms cannot be told apart within authors")
+            raise DataError("the terms cannot be told apart within authors")
         step = np.linalg.solve(information, score)
         size = np.abs(step).max()
         beta = beta + step / max(1.0, size / 2)
         if size < CONVERGED:
             return np.asarray(beta)
-    raise ValueError(
+    raise DataError(
         "the fit within authors did not converge; some group has no like beside those of other groups"
     )
 

@@ -12,6 +12,7 @@ from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import FEWEST, dense_blocks, half_width, jackknife
 from twigma.analysis.inference.intervals import Estimate, limits
 from twigma.analysis.inference.proportions import wilson
+from twigma.core.safety.failures import DataError
 
 REPETITIONS = 1000
 ALPHA = ["alpha", "alpha_low", "alpha_high"]
@@ -48,7 +49,7 @@ def krippendorff_alpha(
     counts = counts[pairable]
     n = len(counts)
     if not n:
-        raise ValueError(
+        raise DataError(
             "krippendorff_alpha: expected images with labels by two annotators, found none"
         )
     value = float(_alphas(counts, np.ones((1, n)))[0])

@@ -16,6 +16,7 @@ from twigma.analysis.inference.intervals import block_codes
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.measurement.pseudo_outcomes import pseudo_outcomes
 from twigma.analysis.measurement.regression import Family, Fit, regress
+from twigma.core.safety.failures import DataError
 
 NAIVE, ALONE, CORRECTED = "model alone", "labels alone", "corrected"
 FEWEST = 5  # labels of either kind that an interval needs
@@ -190,7 +191,7 @@ def monthly_trend(data: Labelled, months: Any) -> pd.DataFrame:
     month = np.asarray(months, dtype=np.float64)
     rows = np.isfinite(month)
     if not rows.any() or np.ptp(month[rows]) == 0:
-        raise ValueError("monthly_trend: expected images of at least 2 months")
+        raise DataError("monthly_trend: expected images of at least 2 months")
     # From the middle, so that the two terms are of one size.
     centred = np.where(rows, month - np.nanmean(month), 0)
     design = np.column_stack([np.ones(len(month)), centred])

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.intervals import block_codes
+from twigma.core.safety.failures import DataError
 
 FOLDS = 5
 
@@ -76,15 +77,15 @@ def pseudo_outcomes(
 
 def _check(f: Floats, y: Floats, drawn: Floats) -> None:
     if len(drawn) < 2:
-        raise ValueError(
+        raise DataError(
             f"pseudo_outcomes: expected at least 2 labels, found {len(drawn)} among {len(y)} images"
         )
     if not np.isfinite(f).all():
-        raise ValueError(
+        raise DataError(
             "pseudo_outcomes: expected a model's value for every image; leave out those without one"
         )
     if not ((drawn > 0) & (drawn <= 1)).all():
-        raise ValueError(
+        raise DataError(
             "pseudo_outcomes: expected probabilities above 0 and at most 1 for every label, "
             f"found {drawn.min()} to {drawn.max()}"
         )

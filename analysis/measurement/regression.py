@@ -26,6 +26,7 @@ from twigma.analysis.inference.blocks import (
 )
 from twigma.analysis.inference.cluster_jackknife import one_step
 from twigma.analysis.inference.intervals import Estimate
+from twigma.core.safety.failures import DataError
 
 Family = Literal["linear", "logistic", "poisson"]
 Codes = npt.NDArray[np.int64]
@@ -131,11 +132,11 @@ def regress(
     codes = dense_blocks(authors, len(y))
     count = int(codes.max(initial=-1)) + 1
     if count < 2:
-        raise ValueError(
+        raise DataError(
             f"regress: expected images of at least 2 authors, found {count}: there is no interval"
         )
     if np.linalg.matrix_rank(x.T @ (x * w[:, None])) < x.shape[1]:
-        raise ValueError(
+        raise DataError(
             "regress: the terms cannot be told apart: one is constant or a combination of others"
         )
     link = _LINKS[family]
@@ -175,7 +176,7 @@ def _solve(y: Floats, x: Floats, w: Floats, link: _Link) -> Floats:
             break
     if np.abs(step).max() < 1e-8 * max(1.0, np.abs(beta).max()):
         return beta
-    raise ValueError(
+    raise DataError(
         "regress: no finite coefficients fit this outcome: a group has none of it, or nothing else"
     )
 
@@ -199,7 +200,7 @@ def _without_each(
         some = slice(start, start + CHUNK)
         influence[some], lost = one_step(total, information[some], scores[some])
         if lost.any():
-            raise ValueError(
+            raise DataError(
                 "regress: a term is of one author alone, so it has no interval: leave it out"
             )
     return influence

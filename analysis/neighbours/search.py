@@ -21,6 +21,7 @@ from twigma.analysis.neighbours.blocks import (
 from twigma.core.neighbours.pairs import Neighbours
 from twigma.core.neighbours.searcher import searcher
 from twigma.core.numeric.unit_vectors import require_unit_rows
+from twigma.core.safety.failures import DataError
 
 TOP_K = 5  # paper, Fig 2d: the mean of the five largest similarities
 
@@ -57,11 +58,11 @@ def nearest(
 def check(query: Array, reference: Array, k: int) -> None:
     """ValueError unless the matrices [n, d] and [m, d] have one width, and the reference `k` rows."""
     if not 1 <= k <= len(reference):
-        raise ValueError(
+        raise DataError(
             f"nearest: expected 1 <= k <= {len(reference)}, the rows of the reference, found k={k}"
         )
     if query.ndim != 2 or reference.ndim != 2 or query.shape[1] != reference.shape[1]:
-        raise ValueError(
+        raise DataError(
             f"nearest: expected matrices of one width, found {query.shape} and {reference.shape}"
         )
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from twigma.core import columns
+from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -72,7 +73,7 @@ def drawn_images(table: pa.Table, n: int = PER_CLUSTER, seed: int = 0) -> pd.Dat
     # An image on several posts has no better chance than another.
     images = images.dropna(subset=["cluster"]).drop_duplicates("image_name")
     if images.empty:
-        raise ValueError(
+        raise DataError(
             "gallery: no image is in a cluster; `twigma cluster` finds them"
         )
     order = np.random.default_rng(seed).permutation(len(images))

@@ -39,6 +39,7 @@ from twigma.analysis.paper.provenance import (
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.core.files import read_parquet
 from twigma.core.names import join_names
+from twigma.core.safety.failures import DataError
 
 NAME = "paper"  # of these results, as of a figure
 FIGURE = "The paper"  # of the section, as of a figure
@@ -201,7 +202,7 @@ def _statements(results: Results) -> list[Any]:
     """The rows of the table; ValueError when another version wrote it."""
     judged = results.tables[NAME]
     if "sentence" not in judged:
-        raise ValueError(
+        raise DataError(
             "these results are of an earlier version of twigma: `twigma analyze` computes them again"
         )
     return records(judged)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from twigma.analysis.convert import as_matrix
 from twigma.analysis.tables.column_types import declared_types
 from twigma.core.safety import untrusted_names
+from twigma.core.safety.failures import DataError
 from twigma.core.tables import Scratch, compact, united
 
 ROWS = 16_384  # of a file that are decoded at a time: 24 MB of float16 at 768
@@ -43,7 +44,7 @@ def _tables(files: Iterable[Path]) -> Iterator[pa.Table]:
         names = pq.read_schema(file).names
         # Without `image_name`, `declared_types` says so.
         if "embedding" not in names and "image_name" in names:
-            raise ValueError(
+            raise DataError(
                 f"{file}: expected columns image_name and embedding, found {', '.join(names)}: rename them"
             )
         with pq.ParquetFile(file) as parquet:

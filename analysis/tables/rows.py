@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from twigma.analysis.tables.column_types import declared_schema, declared_types
 from twigma.core import columns
 from twigma.core.safety import untrusted_names
+from twigma.core.safety.failures import DataError
 from twigma.core.tables import Places, Scratch, joined_key, take_table
 from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import MANIFEST, check_files, read_manifest
@@ -102,7 +103,7 @@ def _whole(file: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(
+        raise DataError(
             f"{file} is damaged ({error}): delete it and run again the command that made it"
         ) from error
 

@@ -11,6 +11,7 @@ from twigma.analysis.convert import ARROW, Floats, as_column, require_names
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.themes import words
 from twigma.core.names import join_names
+from twigma.core.safety.failures import DataError
 
 BINS = np.linspace(0.0, 1.0, 51)  # of the NSFW score
 LEAST = 1e-300  # in place of a sum of weights of 0
@@ -53,7 +54,7 @@ def cluster_words(captions: Any, labels: Any, weights: Any = None) -> pd.DataFra
         captions = pa.array(as_column(captions), pa.string(), from_pandas=True)
     labels = np.asarray(as_column(labels)).astype(np.int64)
     if len(captions) != len(labels):
-        raise ValueError(
+        raise DataError(
             f"top_words: {len(captions)} captions but {len(labels)} labels; give one label per caption"
         )
     weight = np.ones(len(captions), np.int64)
@@ -63,7 +64,7 @@ def cluster_words(captions: Any, labels: Any, weights: Any = None) -> pd.DataFra
     counts.add(captions, labels, weight)
     frame = _scored(dict(sorted(counts.by_group.items())))
     if frame.empty:
-        raise ValueError(
+        raise DataError(
             f"fig4c: {len(captions)} captions have no word but stopwords and boilerplate; caption again"
         )
     return frame
@@ -77,7 +78,7 @@ def first_words(counted: pd.DataFrame, n: int = 10, by: str = "count") -> pd.Dat
     DataFrame (cluster, rank, word, count, score)
     """
     if by not in ("count", "score"):
-        raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
+        raise DataError(f"top_words ranks by 'count' or 'score', got by={by!r}")
     frame = counted.sort_values(["cluster", by, "word"], ascending=[True, False, True])
     frame["rank"] = frame.groupby("cluster").cumcount() + 1
     chosen = frame[frame["rank"] <= n].reset_index(drop=True)
@@ -171,7 +172,7 @@ def _known(
             weight = np.asarray(as_column(weights[name]))[some]
         known[name] = numbers[some], weight
     if not any(len(values) for values, _ in known.values()):
-        raise ValueError(
+        raise DataError(
             f"fig4d: no image of {join_names(sorted(scores))} has an NSFW score; `twigma nsfw` makes them"
         )
     return known

@@ -23,6 +23,7 @@ from twigma.analysis.vectors.spectra import Components
 from twigma.builder.clusters.stability import FITS, JUDGED, judge_fits
 from twigma.core import columns
 from twigma.core.numeric.stored_rows import rows_of
+from twigma.core.safety.failures import DataError
 
 KS = (5, 8, 10, 15, 20)
 FIT_ROWS = 10_000  # images of each of these fits
@@ -72,7 +73,7 @@ def granularity(
     x = images.embedding
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(x) // 10]
     if not possible:
-        raise ValueError(
+        raise DataError(
             f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images"
         )
     directions = principal(x, seed)

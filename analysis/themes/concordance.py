@@ -12,6 +12,7 @@ import pandas as pd
 
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import dense_blocks, half_width, jackknife
+from twigma.core.safety.failures import DataError
 
 PERMUTATIONS = 999
 FEWEST = 4  # images of an annotator
@@ -44,7 +45,7 @@ def concordance(filled: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     tables = []
     for annotator, sheet in filled.groupby("annotator"):
         if len(sheet) < FEWEST or sheet["cluster"].nunique() < 2:
-            raise ValueError(
+            raise DataError(
                 f"{annotator}: expected at least {FEWEST} images of 2 clusters in groups, found {len(sheet)}"
             )
         groups = _groups(pd.factorize(sheet["group"])[0])

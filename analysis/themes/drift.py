@@ -17,6 +17,7 @@ from twigma.analysis.convert import Array, Floats, aligned, as_column, as_matrix
 from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.intervals import Estimate, block_codes
 from twigma.analysis.inference.sample_weights import thinned
+from twigma.core.safety.failures import DataError
 
 MILLISECONDS = 86_400_000  # of a day
 DRAWS = 999  # of signs
@@ -85,7 +86,7 @@ def drift(
         drawn = thinned(np.asarray(as_column(columns["weights"]), np.float64), seed)
     rows = np.sort(rng.choice(drawn, min(n, len(drawn)), replace=False))
     if len(rows) < FEWEST:
-        raise ValueError(
+        raise DataError(
             f"drift needs at least {FEWEST} images with a place and a date, found {len(rows)}"
         )
     code = np.arange(len(rows))
@@ -98,7 +99,7 @@ def drift(
     rows, blocks = rows[order], _by_author(code[order])
     known = None if authors is None else len(blocks.sizes)
     if len(blocks.sizes) < FEWEST:
-        raise ValueError(
+        raise DataError(
             f"drift needs images by at least {FEWEST} authors, found {len(blocks.sizes)}"
         )
     if known is not None and known < FEW:
@@ -127,13 +128,13 @@ def _smallest_p(authors: int) -> float:
 def _checked(places: Array, created_at: Array) -> tuple[Floats, Floats]:
     """Places [n, d] and days [n, 1]; ValueError where they do not differ."""
     if not np.isfinite(places).all() or not np.ptp(places, axis=0).any():
-        raise ValueError(
+        raise DataError(
             "drift: expected places on the map that differ, found the same for all images, or none"
         )
     milliseconds = created_at.astype("datetime64[ms]").astype(np.int64)
     days = milliseconds[:, None] / MILLISECONDS
     if not np.ptp(days):
-        raise ValueError(
+        raise DataError(
             "drift: all images have the same date, so place cannot depend on it; collect a longer period"
         )
     return places.astype(np.float64), days

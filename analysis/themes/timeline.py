@@ -23,6 +23,7 @@ from twigma.core.numeric.months import (
     month_labels,
     months_between,
 )
+from twigma.core.safety.failures import DataError
 from twigma.core.tables import compact, take_rows, whole
 
 
@@ -91,7 +92,7 @@ def growth(months: pd.DataFrame) -> Growth:
     """
     posts = months["posts"].to_numpy(float)
     if np.count_nonzero(posts) < 4:
-        raise ValueError(
+        raise DataError(
             f"growth needs at least 4 months with posts, found {np.count_nonzero(posts)}: collect more"
         )
     days = np.ones(len(posts))
@@ -173,7 +174,7 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     of_posts = np.ones(len(posts), np.int64) if weights is None else weights[posts]
     counts = _word_counts(table["text"], posts, of_posts)
     if not counts:
-        raise ValueError(
+        raise DataError(
             f"fig1c: the text of {len(posts)} posts has no word but links, mentions, hashtags, stopwords"
         )
     top = words.ranked(counts, n)
@@ -211,7 +212,7 @@ def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
     frame["weight"] = 1.0 if weights is None else weights
     frame = frame.dropna(subset=["created_at"])
     if frame.empty:
-        raise ValueError(
+        raise DataError(
             "timeline: no row has a created_at; `twigma rehydrate` looks the posts up"
         )
     return frame.assign(month=month_labels(frame["created_at"]))

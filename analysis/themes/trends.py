@@ -15,6 +15,7 @@ from scipy import stats
 from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.multiple_testing import benjamini_hochberg
 from twigma.analysis.themes.trend_regression import family_slopes
+from twigma.core.safety.failures import DataError
 
 LEVEL = 0.05  # adjusted p below this draws an arrow
 SHORTEST = 4  # with three values no order is significant
@@ -60,13 +61,13 @@ def mann_kendall(series: Any, months: Any = None) -> Trend:
     """
     x = np.asarray(as_column(series), dtype=np.float64)
     if x.ndim != 1 or len(x) < SHORTEST or not np.isfinite(x).all():
-        raise ValueError(
+        raise DataError(
             f"mann_kendall: expected at least {SHORTEST} finite values, found {x.tolist()[:10]}"
         )
     n = len(x)
     at = np.arange(n) if months is None else np.asarray(as_column(months))
     if len(at) != n or (np.diff(at) <= 0).any():
-        raise ValueError(
+        raise DataError(
             f"mann_kendall: expected {n} month numbers that rise, found {at.tolist()[:10]}"
         )
     early, late = np.triu_indices(n, 1)
@@ -109,16 +110,16 @@ def trend_table(shares: pd.DataFrame) -> pd.DataFrame:
     """
     missing = {"month", "group", "share"} - set(shares.columns)
     if missing or shares.empty:
-        raise ValueError(
+        raise DataError(
             f"trend_table: expected rows with month, group and share, missing {sorted(missing)}"
         )
     if shares.duplicated(["month", "group"]).any():
-        raise ValueError(
+        raise DataError(
             "trend_table: expected one row per month and group, found several"
         )
     per_group = shares.groupby("group")["month"].nunique()
     if per_group.nunique() > 1:
-        raise ValueError(
+        raise DataError(
             f"trend_table: groups have different numbers of months, {per_group.to_dict()}: fill with 0"
         )
     wide = shares.pivot(index="month", columns="group", values="share").sort_index()

@@ -18,6 +18,7 @@ from twigma.analysis.vectors.samples import SAMPLE
 from twigma.analysis.vectors.spectra import eigenvalues, eigenvectors
 from twigma.core.numeric.stored_rows import StoredRows
 from twigma.core.numeric.unit_vectors import require_unit_rows
+from twigma.core.safety.failures import DataError
 
 Codes = npt.NDArray[np.int64]
 
@@ -114,7 +115,7 @@ def _drawn(prompts: Array, m: int, n: int, seed: int) -> tuple[Codes, Codes]:
     groups = group_rows(codes[rows], int(codes.max(initial=-1)) + 1)
     large = [rows[members] for members in groups if len(members) >= m]
     if len(large) < 2 or m < 2:
-        raise ValueError(
+        raise DataError(
             f"conditional_vendi: expected at least two prompts with {m} images each, found {len(large)}; add more "
             "images per prompt to the reference set"
         )

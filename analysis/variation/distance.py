@@ -11,6 +11,7 @@ import numpy as np
 from twigma.analysis.convert import Array, Floats, as_column
 from twigma.analysis.inference.intervals import Estimate, Z, interval, limits
 from twigma.analysis.vectors.samples import finite_matrix
+from twigma.core.safety.failures import DataError
 
 EXACT = 20_000  # rows up to which all pairs are computed
 PAIRS = 1_000_000  # sampled above
@@ -46,7 +47,7 @@ def mean_pairwise_distance(
         exact = len(x) <= EXACT
     if not exact:
         if groups is not None:
-            raise ValueError(
+            raise DataError(
                 f"mean_pairwise_distance: an interval by groups needs all pairs, and {len(x)} rows have too many; "
                 f"pass a sample of at most {EXACT} rows, or exact=True"
             )
@@ -58,7 +59,7 @@ def mean_pairwise_distance(
     if groups is not None:
         groups = as_column(groups)
         if len(groups) != len(x):
-            raise ValueError(
+            raise DataError(
                 f"mean_pairwise_distance: expected a group for each of {len(x)} rows, found {len(groups)}"
             )
     return interval(value, 2 * (others - value), groups, least=0.0, most=_most(x))
@@ -128,7 +129,7 @@ def _sampled(x: Array, seed: int) -> Estimate:
     """From pairs (i, j) and (i, k): sharing i, their covariance tells how far rows differ from one another."""
     n = len(x)
     if n < 3:
-        raise ValueError(
+        raise DataError(
             f"mean_pairwise_distance: sampling pairs needs at least 3 rows, found {n}: of so few "
             "all pairs are taken"
         )

@@ -17,6 +17,7 @@ from twigma.analysis.variation.groups import complete_groups, grouped_distance
 from twigma.analysis.variation.pooled_entropy import Codebooks, codebooks
 from twigma.analysis.variation.spread import CODES, METRICS, variation_table
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
+from twigma.core.safety.failures import DataError
 
 NEAR = 0.995  # cosine above which `twigma dedupe` calls two images near duplicates
 BLOCK = 2048
@@ -88,7 +89,7 @@ def near_duplicates(
         rows = left[name]
         counts = {"removed": len(x) - len(rows), "drawn": len(x), "n": len(rows)}
         if len(rows) < 2:
-            raise ValueError(
+            raise DataError(
                 f"near_duplicates: expected at least 2 different images in set {name!r}, found {len(rows)} of {len(x)}"
             )
         if len(rows) == len(x):

@@ -16,6 +16,7 @@ from twigma.analysis.variation.pooled_entropy import (
     entropy_with_interval,
 )
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, size_matched
+from twigma.core.safety.failures import DataError
 
 KS = (10, 50, 100, 500)
 
@@ -49,7 +50,7 @@ def entropies(
     pooled = np.vstack(list(drawn.values()))
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(pooled) // 10]
     if not possible:
-        raise ValueError(
+        raise DataError(
             f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows"
         )
     rows = []

@@ -19,6 +19,7 @@ from twigma.analysis.variation.distance import (
     weighted_distances,
 )
 from twigma.analysis.vectors.samples import finite_matrix
+from twigma.core.safety.failures import DataError
 
 DRAWS = 2000  # bootstrap draws of groups
 
@@ -93,7 +94,7 @@ def same_different_ratio(
     same = float(within.mean())
     different = float(between.mean())
     if different == 0:
-        raise ValueError(
+        raise DataError(
             "same_different_ratio: all rows are equal, so the ratio is not defined"
         )
     ratio = same / different
@@ -128,14 +129,14 @@ def complete_groups(x: Any, groups: Any, n: int, seed: int) -> tuple[Array, Code
     x = as_matrix(x)
     labels = pd.Series(np.asarray(as_column(groups), dtype=object))
     if len(labels) != len(x):
-        raise ValueError(
+        raise DataError(
             f"groups: expected a label for each of {len(x)} rows, found {len(labels)}"
         )
     codes = pd.factorize(labels)[0]
     sizes = np.bincount(codes[codes >= 0], minlength=1)
     order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes >= 2))
     if len(order) < 2:
-        raise ValueError(
+        raise DataError(
             f"groups: expected at least two groups of two or more rows, found {len(order)}"
         )
     fitting = int((np.cumsum(sizes[order]) <= n).sum())

@@ -18,6 +18,7 @@ from twigma.analysis.vectors.spectra import (
     variances,
 )
 from twigma.core.numeric.unit_vectors import require_unit_rows
+from twigma.core.safety.failures import DataError
 
 BLOCK = 2048  # rows at a time
 NULL = 1e-12  # share of the largest eigenvalue below which a direction is none
@@ -46,7 +47,7 @@ def iev(x: Any, *, center: bool = False, power: int = 1) -> float:
     """
     sigma = singular_values(finite_matrix(x, "iev", 1), center)
     if sigma[0] == 0:
-        raise ValueError(
+        raise DataError(
             "iev: all rows are zero (or equal, when centred), so there is no variance to explain"
         )
     return float(((sigma / sigma[0]) ** power).sum())
@@ -111,7 +112,7 @@ def entropy(labels: Any, k: int | None = None) -> Entropy:
     counts = np.unique(as_column(labels), return_counts=True)[1]
     k = len(counts) if k is None else k
     if not len(counts) or len(counts) > k:
-        raise ValueError(
+        raise DataError(
             f"entropy: expected labels of at most k={k} clusters, found {len(counts)}"
         )
     n = int(counts.sum())

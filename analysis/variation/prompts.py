@@ -16,6 +16,7 @@ from scipy.spatial.distance import pdist
 
 from twigma.analysis.convert import Floats, as_column, as_matrix
 from twigma.analysis.inference.intervals import Estimate
+from twigma.core.safety.failures import DataError
 
 IMAGES = 10  # of each prompt: with fewer the noise of the distance hides part of the correlation
 NUMBERS = 2**21  # of pairs in one array
@@ -108,7 +109,7 @@ def kendall(prompts: pd.DataFrame) -> Correlation:
     """
     n = len(prompts)
     if n < 8 or prompts["words"].nunique() < 2:
-        raise ValueError(
+        raise DataError(
             f"fig3c needs at least 8 prompts of different lengths with {IMAGES} images each, found {n}; "
             "add more images per prompt to the reference set"
         )

@@ -16,6 +16,7 @@ from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.blocks import FEWEST
 from twigma.analysis.inference.proportions import effective_size
 from twigma.analysis.variation.distance import all_distances
+from twigma.core.safety.failures import DataError
 
 WIDTH = 5  # words a bin: 1 to 5, 6 to 10, …
 MOST = 2000  # texts of a kind that are compared: all pairs are held
@@ -61,7 +62,7 @@ def text_variation(
     unknown), blocks, n, seed. A kind with fewer than two texts of such a length has NaN.
     """
     if base not in texts:
-        raise ValueError(
+        raise DataError(
             f"fig3d: expected the texts {base!r} to compare with, found {sorted(texts)}"
         )
     rng = np.random.default_rng(seed)
@@ -123,7 +124,7 @@ def _row(name: str, base: str, samples: Mapping[str, _Sample]) -> dict[str, Any]
 def _drawn(texts: Texts, rng: np.random.Generator) -> Texts:
     """At most 2,000 random texts of a kind, in order."""
     if len(texts.embedding) < 2:
-        raise ValueError(
+        raise DataError(
             f"fig3d: expected at least two texts of {texts.name!r}, found {len(texts.embedding)}"
         )
     rows = np.sort(rng.permutation(len(texts.embedding))[:MOST])

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from twigma.analysis.convert import Array
 from twigma.analysis.vectors.spectra import Components, components, moments
+from twigma.core.safety.failures import DataError
 
 Recipe = Literal["paper", "mauve", "robust"]
 
@@ -97,12 +98,12 @@ def _start(sample: Array, k: int, among: Components, seed: int) -> Array:
 def _check(x: Array, k: int) -> None:
     """ValueError where `x` cannot be divided into k clusters."""
     if not 1 <= k <= len(x):
-        raise ValueError(
+        raise DataError(
             f"codebook: expected at least as many images as clusters, found {len(x)} images for {k} clusters: add "
             "images"
         )
     if not np.isfinite(x).all():
-        raise ValueError(
+        raise DataError(
             "codebook: expected finite rows, found NaN or infinity; drop rows without an embedding"
         )
 

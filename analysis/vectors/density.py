@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from twigma.core.safety.failures import DataError
+
 BINS = 40
 
 
@@ -27,7 +29,7 @@ def density_table(values: Any, weights: Any = None, bins: Any = BINS) -> pd.Data
     """
     values = np.asarray(values, dtype=np.float64)
     if not len(values) or not np.isfinite(values).all():
-        raise ValueError(
+        raise DataError(
             f"density_table: expected at least one value, all finite, found {len(values)}; drop NaN first"
         )
     mass, edges = np.histogram(values, bins, weights=weights, density=True)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Array, as_matrices, as_matrix
+from twigma.core.safety.failures import DataError
 
 SAMPLE = 10_000  # rows per set where sets are compared
 BLOCK = 2048  # rows checked at a time
@@ -19,12 +20,12 @@ def finite_matrix(x: Any, name: str, rows: int = 2) -> Array:
     """
     matrix = as_matrix(x)
     if matrix.ndim != 2 or len(matrix) < rows or matrix.shape[1] == 0:
-        raise ValueError(
+        raise DataError(
             f"{name}: expected at least {rows} rows (images with an embedding), found shape {matrix.shape}"
         )
     for start in range(0, len(matrix), BLOCK):
         if not np.isfinite(matrix[start : start + BLOCK]).all():
-            raise ValueError(
+            raise DataError(
                 f"{name}: expected finite values, found NaN or infinity; drop rows without an embedding"
             )
     if matrix.dtype in (np.float32, np.float64):
@@ -49,14 +50,14 @@ def size_matched(
     """
     sets = as_matrices(sets)
     if not sets:
-        raise ValueError(
+        raise DataError(
             "size_matched: expected at least one set of embeddings, found none"
         )
     shapes = {name: x.shape for name, x in sets.items()}
     matrices = all(len(shape) == 2 and shape[0] >= 2 for shape in shapes.values())
     if not matrices or len({shape[1] for shape in shapes.values()}) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(
+        raise DataError(
             "expected at least 2 images with an embedding in every set, and embeddings of one length, found (images, "
             f"length) {listed}: add images to the set that has fewer"
         )
@@ -112,7 +113,7 @@ def _checked(x: Array, name: str) -> Array:
     squares = np.einsum("ij,ij->i", x, x)
     bad = np.flatnonzero(~(np.isfinite(squares) & (squares > 0)))
     if len(bad):
-        raise ValueError(
+        raise DataError(
             f"set {name!r}: {len(bad)} of {len(x)} sampled rows are zero or not finite; drop them first"
         )
     return x

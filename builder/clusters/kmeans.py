@@ -18,6 +18,7 @@ from twigma.builder.clusters.many_clusters import (
 )
 from twigma.builder.engine.row_blocks import RowBlocks
 from twigma.builder.engine.vectors import Half, Indices, Vectors, draw
+from twigma.core.safety.failures import DataError
 
 K = 10  # the themes of the paper, Fig 4b
 RESTARTS = 30  # the more, the more often seeds agree; ten find as low an inertia as five full runs of faiss
@@ -59,7 +60,7 @@ def kmeans(
     unless there are more rows than clusters.
     """
     if len(rows) <= k or k < 1:
-        raise ValueError(
+        raise DataError(
             f"expected more distinct embedded images than clusters, found {len(rows)} images for {k} clusters: "
             f"name fewer, as with `twigma cluster --clusters {default_k(len(rows))}`"
         )

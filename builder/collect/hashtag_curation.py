@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import binomtest
 
-from twigma.core import columns, inventory, lists
+from twigma.core import columns, lists
 from twigma.core.lists import Sheet, saved_sheets
 from twigma.core.safety import spreadsheet
-from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace, inventory
 
 SEEDS = ("aiart", "dalle", "stablediffusion")  # those of the paper
 FIRST = 20  # posts a candidate is judged on

@@ -30,6 +30,7 @@ from twigma.builder.maps.weights import strengths
 from twigma.core.neighbours.searcher import searcher
 from twigma.core.numeric.unit_vectors import unit_rows
 from twigma.core.progress import progress_bar
+from twigma.core.safety.failures import DataError
 
 MAP_ROWS = 40_000  # UMAP is fitted on a sample of this size
 # Cosine distance up to which an image is a training image: float32 rounding.
@@ -73,7 +74,7 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
     It depends on the order of the rows, and not on how many threads there are.
     """
     if len(rows) < FEWEST:
-        raise ValueError(
+        raise DataError(
             f"expected at least {FEWEST} distinct embedded images for a map, found {len(rows)}"
         )
     sample = draw(np.random.default_rng(seed), rows, MAP_ROWS)
@@ -118,7 +119,7 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
     if not len(rows):
         return result
     if not len(on.rows):
-        raise ValueError(
+        raise DataError(
             "no image of the map is left: run `twigma cluster`, which fits a new one"
         )
     training = unit_rows(on.rows)

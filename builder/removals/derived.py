@@ -18,9 +18,8 @@ import pyarrow.parquet as pq
 
 from twigma.builder.release.version_history import remember
 from twigma.builder.removals import erase_lists
-from twigma.core import inventory
 from twigma.core.safety import folder_replacement, owned_folders, unfinished_reports
-from twigma.core.workspace import AnyWorkspace
+from twigma.core.workspace import AnyWorkspace, inventory
 from twigma.rehydrate.posts.removed_ids import Removed
 
 NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.removals import erase_lists
-from twigma.core import columns, inventory
+from twigma.core import columns
 from twigma.core.files import write_parquet
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import Workspace, inventory
 from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
 from twigma.rehydrate.posts.page_content import dicts

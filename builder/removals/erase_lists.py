@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from twigma.core import columns, inventory
+from twigma.core import columns
 from twigma.core.files import atomic
 from twigma.core.lists.reader import format_of_file
 from twigma.core.lists.sheets import SAVED, Sheet, has_columns, read_sheet, saved_sheets
 from twigma.core.lists.workbooks import import_reader
 from twigma.core.safety import spreadsheet
+from twigma.core.workspace import inventory
 from twigma.rehydrate.ids.skipped_lines import QUARANTINE
 from twigma.rehydrate.posts.removed_ids import Removed
 

@@ -9,13 +9,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.removals.erase import ERASING, filter_parquet, without_removed
-from twigma.core import inventory
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.names import embeddings_first
 from twigma.core.parts import follow_inputs, read_part
 from twigma.core.progress import progress_bar
 from twigma.core.storage import mirrors
-from twigma.core.workspace import Workspace
+from twigma.core.workspace import Workspace, inventory
 from twigma.rehydrate.fetch.shard_plan import list_file
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import Manifest, Shard

@@ -30,10 +30,10 @@ from twigma.builder.removals.derived import (
 )
 from twigma.builder.removals.requests import match_requests
 from twigma.builder.removals.sheet_search import naming_sheets
-from twigma.core import columns, inventory
+from twigma.core import columns
 from twigma.core.files import write_json
 from twigma.core.storage import mirrors
-from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.core.workspace import AnyWorkspace, Workspace, inventory
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.ledger import ledger
 from twigma.rehydrate.posts.removed_ids import add_removed, hash_of

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from twigma.builder.removals.derived import NUMBER, Derived, mentions
-from twigma.core import columns, inventory
+from twigma.core import columns
 from twigma.core.lists.sheets import SAVED, read_sheet, saved_sheets
+from twigma.core.workspace import inventory
 
 IDS = ("image_name", "id")
 # What else `twigma sheets` and `twigma hashtags` write, and people fill in.

@@ -9,6 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from twigma.core.safety.failures import DataError
+
 Number = TypeVar("Number", np.float32, np.float64)
 
 NEAR_ONE = 2e-7  # about two steps of float32 at 1: a norm this near to 1 is 1
@@ -65,7 +67,7 @@ def require_unit_rows(
     """
     matrix = np.asarray(rows)
     if matrix.ndim != 2 or len(matrix) == 0:
-        raise ValueError(
+        raise DataError(
             f"{name}: expected a matrix with at least one row, found shape {matrix.shape}"
         )
     typed = matrix.astype(dtype, copy=False)
@@ -75,7 +77,7 @@ def require_unit_rows(
     usable = has_direction(norms)
     if not usable.all():
         row = first + int(np.flatnonzero(~usable)[0])
-        raise ValueError(
+        raise DataError(
             f"{name}: row {row} is zero or not finite and has no cosine; drop such rows first"
         )
     if dtype is np.float32 and np.abs(norms - 1).max() < NEAR_ONE:

@@ -30,6 +30,13 @@ def system_error_sentence(error: OSError) -> str:
     return reason
 
 
+class DataError(ValueError):
+    """Data that an estimate cannot be made of: too little of it, nothing that varies, values that are none.
+
+    What reads it gives the reason in place of the estimate; any other ValueError is a fault of the program.
+    """
+
+
 class Failures:
     """What failed so far, in order; empty, it is false."""
 

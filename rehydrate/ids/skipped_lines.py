@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from twigma.core import inventory
 from twigma.core.safety import spreadsheet
+from twigma.core.workspace import inventory
 
 LISTED = 100_000  # skipped lines that are listed one by one; the rest is only counted
 CELL = 200  # characters of a skipped line that are listed

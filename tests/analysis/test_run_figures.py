@@ -47,19 +47,18 @@ def unwritable(data, settings):
 FAULTS = {
     "KeyError": raising(KeyError("label")),
     "ZeroDivisionError": lambda data, settings: 1 // 0,
-    "ValueError": lambda data, settings: np.zeros(3).reshape(2, 2),
-    # In a module of ours, but by int(nan) and not by its own `raise`.
-    "ValueError of a builtin": lambda data, settings: decimals_of_width(np.nan, 1.0),
+    "ValueError": lambda data, settings: decimals_of_width(np.nan, 1.0),
     "MemoryError": raising(MemoryError()),
     "ArrowInvalid": unwritable,
 }
 
 
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_figure_that_fails_costs_no_other(kind, small, tmp_path, monkeypatch, caplog):
-    error = kind.removesuffix(" of a builtin")
+@pytest.mark.parametrize("error", FAULTS)
+def test_a_figure_that_fails_costs_no_other(
+    error, small, tmp_path, monkeypatch, caplog
+):
     good = [figure for figure in FIGURES if figure.name in ("fig1b", "fig4d")]
-    bad = Figure("last", FAULTS[kind], needs=())
+    bad = Figure("last", FAULTS[error], needs=())
     monkeypatch.setattr(run_figures, "FIGURES", (*good, bad))
     out = tmp_path / "out"
     command = ["analyze", str(small), "--out", str(out)]

@@ -100,7 +100,8 @@ def test_an_empty_dataset_is_one_of_datasets(here):
         load("metadata", **NONE, split="test")
 
 
-def test_images_that_are_of_another_release_are_an_error(here):
+@pytest.mark.parametrize("streaming", [False, True], ids=["loaded", "stream"])
+def test_images_that_are_of_another_release_are_an_error(here, streaming):
     """Without filters nothing was left out, so that no rows are a mistake."""
     shutil.rmtree(here / "twigma")
     table = pq.read_table(here / "work/images.parquet")
@@ -110,4 +111,4 @@ def test_images_that_are_of_another_release_are_an_error(here):
         table.set_column(at, "image_name", others), here / "work/images.parquet"
     )
     with pytest.raises(ValueError, match=r"images: expected rows in train, .* shards="):
-        load("images")
+        load("images", streaming=streaming)

@@ -27,6 +27,7 @@ from twigma.analysis.page.formatting import (
 )
 from twigma.analysis.page.section import Results, Section, records
 from twigma.core import columns
+from twigma.core.safety.failures import DataError
 
 MONTH = "month"
 CLUSTER = "cluster "  # begins the term of a cluster
@@ -61,7 +62,7 @@ def compute_regressions(data: Inputs, settings: Settings) -> Result:
             tables.append(estimates.assign(column=column))
     found = pd.concat(tables, ignore_index=True)
     if found.empty:
-        raise ValueError(
+        raise DataError(
             "expected dates of two months, two clusters or likes to regress on, found none of them"
         )
     others = [name for name in found if name not in KEYS]

@@ -35,6 +35,7 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.core import columns
+from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ def compute_releases(data: Inputs, settings: Settings) -> Result:
     if rows["jump"].isna().all():
         reasons = rows.drop_duplicates("event")
         listed = [f"{row.event}: {row.reason}" for row in records(reasons)]
-        raise ValueError(f"no release can be studied; {'; '.join(listed)}")
+        raise DataError(f"no release can be studied; {'; '.join(listed)}")
     # All outcomes and releases are one family of tests.
     rows["p_adjusted"] = benjamini_hochberg(rows["p"])
     notes = list(weighting_notes(data.images))

@@ -17,6 +17,7 @@ from twigma.analysis.page.formatting import number, table
 from twigma.analysis.page.section import Results, Section
 from twigma.analysis.tables.long_table import BLOCK, LongTable
 from twigma.core import columns
+from twigma.core.safety.failures import DataError
 from twigma.core.tables import take_table
 
 COLUMNS = {
@@ -67,7 +68,7 @@ def compute_per_image(data: Inputs, settings: Settings) -> Result:
         except ValueError as error:
             reasons.append(f"{role}: {error}")
     if not against:
-        raise ValueError("; ".join(reasons) or "no reference of either role is there")
+        raise DataError("; ".join(reasons) or "no reference of either role is there")
     n = len(images.rows)
 
     def blocks() -> Iterator[pa.Table]:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from twigma.core import inventory
 from twigma.core.safety.failures import FULL_DISK
-from twigma.core.workspace import AnyWorkspace
+from twigma.core.workspace import AnyWorkspace, inventory
 from twigma.rehydrate.ids.damage import refuse_damaged
 from twigma.rehydrate.ids.skipped_lines import SkippedLines, write_quarantine
 from twigma.rehydrate.ledger.ledger import NOT_ASKED, Ledger

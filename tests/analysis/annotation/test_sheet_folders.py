@@ -1,11 +1,14 @@
 """A folder of sheets that lost a file is told of in one sentence, before any figure is computed."""
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from twigma.analysis.annotation.sheet_folders import require_readable
+from twigma.analysis.inputs.annotation_sheets import read_sheets
 from twigma.analysis.inputs.annotation_sheets import sheets as theme_sheets
 from twigma.cli import main
 from twigma.core.files import write_parquet
@@ -64,6 +67,27 @@ def test_folders_that_are_whole_pass(sheets, themes):
     require_readable(sheets)
     require_readable(themes)
     require_readable(sheets.parent)
+
+
+def test_sheets_of_clusters_in_a_folder_below_are_read(planted, sheets, themes):
+    """Beside label sheets and without them; of two folders neither is guessed."""
+    for number in (1, 2):
+        path = themes / f"annotator-{number}.csv"
+        rows = pd.read_csv(path, dtype=str).assign(group="a")
+        rows["keyword_1"] = [f"word{number}"] * len(rows)
+        rows.loc[: number + 3, "group"] = "b"
+        rows.to_csv(path, index=False)
+    expected = read_sheets(themes)
+    pd.testing.assert_frame_equal(read_sheets(themes.parent), expected)
+    _, results = analyzed(planted, themes, "--sheets", str(themes.parent))
+    assert results["figures"]["concordance"]["n"] == expected["item"].nunique()
+    shutil.rmtree(sheets)
+    pd.testing.assert_frame_equal(read_sheets(themes.parent), expected)
+    shutil.copytree(themes, themes.parent / "more")
+    shutil.rmtree(themes.parent / "out")
+    message = refused(planted, themes.parent)
+    assert "expected one folder of sheets of clusters" in message
+    assert f"{themes.parent / 'more'} and {themes}: name one" in message
 
 
 def analyzed(planted, folder, *more):

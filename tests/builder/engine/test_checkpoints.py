@@ -10,8 +10,8 @@ import pytest
 from support.staging import encode, make_shard, measure, pixels, start_measuring
 
 from twigma.builder.engine import checkpoints, engine
-from twigma.core.inventory import files, unlisted
 from twigma.core.workspace import Workspace
+from twigma.core.workspace.inventory import files, unlisted
 
 TESTS = Path(__file__).parents[2]
 IMAGES, BLOCK = 30, 4

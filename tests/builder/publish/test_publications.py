@@ -12,7 +12,7 @@ from twigma.builder.publish.publications import (
     remember,
 )
 from twigma.builder.release.release import release
-from twigma.core.inventory import unlisted
+from twigma.core.workspace.inventory import unlisted
 
 ZENODO = Place("zenodo", "https://zenodo.org", False, "one-colour")
 SANDBOX = Place("zenodo", "https://sandbox.zenodo.org", True, "one-colour")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twigma.builder.removals import erase_lists
-from twigma.core import inventory
+from twigma.core.workspace import inventory
 from twigma.rehydrate.ids.skipped_lines import BadLine, write_quarantine
 from twigma.rehydrate.posts.removed_ids import Removed, hash_of
 

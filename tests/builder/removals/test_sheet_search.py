@@ -11,8 +11,8 @@ from support.worlds import photo
 from twigma.analysis.annotation.draw_sheets import draw_sheets
 from twigma.analysis.annotation.label_store import LabelStore
 from twigma.cli import main
-from twigma.core import inventory
 from twigma.core.files import write_parquet
+from twigma.core.workspace import inventory
 
 NAMES = [str(number) for number in range(1, 9)]
 NOT_OURS = "not ours, names what was removed"

@@ -27,7 +27,7 @@ from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.builder.stages.embed_texts import embed_texts
-from twigma.core import inventory
+from twigma.core.workspace import inventory
 from twigma.demo.platform.server import Platform
 from twigma.rehydrate.fetch.fetch import fetch
 from twigma.rehydrate.ids.sampling import draw, record
