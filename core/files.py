@@ -20,6 +20,18 @@ ON_FINISHED: list[Callable[[Path], None]] = []
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A block that writes this file: an OSError that names none, as that of a full disk, is raised with its name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        reason = os.strerror(error.errno)
+        raise type(error)(error.errno, reason, str(path)) from error
+
+
+@contextmanager
 def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Yield a name beside `path` to write to; then fsync and rename it, so that `path` existing means finished.
 
@@ -32,7 +44,8 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     try:
         if private or _is_private(path):
             partial.touch(0o600)  # before anything is in it
-        yield partial
+        with naming(path):
+            yield partial
         fsync(partial)
         partial.replace(path)
         fsync(path.parent)

@@ -122,6 +122,13 @@ def test_an_error_of_the_system_names_its_file_first(error):
     assert explain(error, None) == f"ids.txt: {error.strerror.lower()}"
 
 
+def test_of_a_full_disk_it_is_said_what_to_do():
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "work/images.parquet")
+    assert explain(error, None) == (
+        "work/images.parquet: no space left on device; make room there, and run the same command again"
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -235,7 +235,7 @@ def describe_words(results: Results) -> Section:
         figure="Fig 1c",
         title="Words of the posts",
         claim=frequent_words(words["word"].head(SHOWN_WORDS)),
-        basis=f"{number(results.figures['fig1c']['n'])} occurrences of {_most_frequent(len(words))}; "
+        basis=f"{plural(results.figures['fig1c']['n'], 'occurrence')} of {_most_frequent(len(words))}; "
         "links, mentions, hashtags and stopwords left out; each post counted once; no interval, so in the order of the "
         "alphabet.",
         paper=f"Near the top: {listed(stated.WORDS)}.",

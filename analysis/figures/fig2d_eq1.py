@@ -8,7 +8,6 @@ import pandas as pd
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
 from twigma.analysis.figures.fig2d_likes import (
     doubt,
-    is_papers_set,
     mean_similarity,
     set_name,
 )
@@ -29,9 +28,11 @@ from twigma.analysis.page.marks import (
     draw_intervals,
     legend_of_panels,
     ratio_ticks,
+    short_names,
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.analysis.paper.provenance import why_other_set
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +50,8 @@ def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
     def compute(data: Inputs, settings: Settings) -> Result:
         """Eq (1) as the paper prints it, and with standard errors that know about authors.
 
-        Table: `eq1_ROLE` (mode, term, irr, low, high, se, p, n, …). Values: `eq1/ROLE/MODE/TERM`, rate ratios.
+        Table: `eq1_ROLE` (mode, term, irr, low, high, se, p, n, …, set, paper), `paper` being the paper's ratio of
+        images similar to that set. Values: `eq1/ROLE/MODE/TERM`, rate ratios.
         """
         from twigma.analysis.likes.eq1 import eq1
 
@@ -57,14 +59,27 @@ def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
         paper = eq1(**variables, mode="paper")
         robust = eq1(**variables, mode="robust")
         rates = pd.concat([paper, robust], ignore_index=True)
+        name = getattr(settings, role)
+        why_other = why_other_set(role, name, data.references[name].about)
+        known = {} if why_other else _papers_ratios(role)
+        papers = rates["term"].map(known).astype(float)
         return Result(
             n=int(rates["n"].max()),
-            tables={f"eq1_{role}": rates},
+            tables={f"eq1_{role}": rates.assign(set=name, paper=papers)},
             values=entries(rates, f"eq1/{role}", ["mode", "term"], "irr"),
             notes=weighting_notes(data.images),
         )
 
     return compute
+
+
+def _papers_ratios(role: str) -> dict[str, float]:
+    """The paper's rate ratios of a role, by term."""
+    ratios = {}
+    for quintile, known in stated.EQ1[role].items():
+        if known is not None:
+            ratios[f"{QUINTILE}{quintile}"] = known[0]
+    return ratios
 
 
 def variables_of(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
@@ -88,21 +103,23 @@ def variables_of(data: Inputs, settings: Settings, role: str) -> dict[str, Any]:
 
 
 def draw_regression(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
-    """Rate ratios of likes with both intervals and the paper's, one panel for each reference."""
+    """Rate ratios of likes with both intervals, one panel for each reference."""
     roles = [role for role in ROLES if f"eq1_{role}" in tables]
     figure, panels = axes(
         1, len(roles), height=3.2, squeeze=False, sharey=True, into=into
     )
     for ax, role in zip(panels[0], roles, strict=True):
-        _draw_rates(ax, tables[f"eq1_{role}"], role)
+        _draw_rates(ax, tables[f"eq1_{role}"])
     panels[0][0].set(ylabel="Rate ratio of likes (log scale)")
     ratio_ticks(panels[0][0].yaxis)
-    legend_of_panels(figure, panels[0][0])
+    # The paper's ratios may be in one panel only.
+    fullest = max(panels[0], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
+    legend_of_panels(figure, fullest)
     return figure
 
 
-def _draw_rates(ax: "Axes", rates: pd.DataFrame, role: str) -> None:
-    """The quintiles' rate ratios of one reference."""
+def _draw_rates(ax: "Axes", rates: pd.DataFrame) -> None:
+    """The quintiles' rate ratios of one reference; the paper's where they are of the same set."""
     rates = rates[rates["term"].str.startswith(QUINTILE)]
     for mode, label, look, shift in (
         ("robust", "ours, robust", Look(COLOURS[0], "-", "o"), 0),
@@ -113,23 +130,23 @@ def _draw_rates(ax: "Axes", rates: pd.DataFrame, role: str) -> None:
         draw_intervals(
             ax, place - 1 + shift, rows, "irr", look=look, along="y", label=label
         )
-    papers = {}
-    for quintile, known in stated.EQ1[role].items():
-        if known is not None:
-            papers[quintile - 1 - BESIDE] = known[0]
-    ax.plot(
-        list(papers),
-        list(papers.values()),
-        "D",
-        mfc=GROUND,
-        color=QUIET,
-        label="paper",
-    )
+    known = rates[(rates["mode"] == "robust") & rates["paper"].notna()]
+    if len(known):
+        place = known["term"].str.removeprefix(QUINTILE).astype(int)
+        ax.plot(
+            place - 1 - BESIDE,
+            known["paper"],
+            "D",
+            mfc=GROUND,
+            color=QUIET,
+            label="paper",
+        )
     ax.axhline(1, color=QUIET, lw=1)
     ax.set_yscale("log")
     ax.set_xticks(range(4), ["Q1", "Q2", "Q3", "Q4"])
     ax.set(xlim=(-0.5, 3.5), xlabel="Quintile, against Q5 (most similar)")
-    ax.set_title(f"Similarity to {role}")
+    (name,) = short_names([rates["set"].iloc[0]])
+    ax.set_title(f"Similarity to {name}")
 
 
 # ------------------------------------------------------------------ described
@@ -169,7 +186,7 @@ def describe_regression(results: Results) -> Section:
 def _rates(results: Results, role: str) -> Table:
     """All terms of one regression; with the paper's ratios where these are of the same reference set."""
     rates = results.tables[f"eq1_{role}"]
-    is_papers = is_papers_set(results, role)
+    is_papers = rates["paper"].notna().any()
     naive = rates[rates["mode"] == "paper"].set_index("term")
     rows = []
     for row in records(rates[rates["mode"] == "robust"]):

@@ -21,7 +21,7 @@ from twigma.analysis.page.formatting import (
     plural,
     table,
 )
-from twigma.analysis.page.marks import draw_intervals, legend_of_panels
+from twigma.analysis.page.marks import draw_intervals, legend_of_panels, short_names
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.provenance import why_other_set
@@ -49,7 +49,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
     def compute(data: Inputs, settings: Settings) -> Result:
         """Mean likes of each quintile of similarity.
 
-        Tables: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high); `fig2d_ROLE_similarity` (low,
+        Tables: `fig2d_ROLE` (quintile, n, mean, low, high, robust_low, robust_high, set); `fig2d_ROLE_similarity` (low,
         high, density), the distribution of the similarity.
         Values: `likes/ROLE/QUINTILE`; `likes_ratio/ROLE`, the mean of quintile 1 over that of quintile 5;
         `similarity/ROLE`, the mean similarity of all images.
@@ -83,7 +83,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
         return Result(
             n=int(means["n"].sum()),
             tables={
-                f"fig2d_{role}": means,
+                f"fig2d_{role}": means.assign(set=name),
                 f"fig2d_{role}_similarity": density_table(similarity, weights),
             },
             values=values,
@@ -129,9 +129,11 @@ def draw_likes(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     options: Any = {"squeeze": False, "sharex": "col", "sharey": "col"}
     figure, panels = axes(len(roles), 2, height=2.7 * len(roles), into=into, **options)
     for (left, right), role in zip(panels, roles, strict=True):
+        means = tables[f"fig2d_{role}"]
+        (name,) = short_names([means["set"].iloc[0]])
         _draw_similarity(left, tables[f"fig2d_{role}_similarity"])
-        left.set_title(f"Similarity to {role}")
-        _draw_quintiles(right, tables[f"fig2d_{role}"])
+        left.set_title(f"Similarity to {name}")
+        _draw_quintiles(right, means)
         right.set_title("Mean likes per image")
     legend_of_panels(figure, panels[0][1])
     panels[-1][0].set_xlabel("Mean of the five largest cosines")

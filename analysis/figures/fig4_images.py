@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
@@ -94,14 +93,16 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
     def compute(data: Inputs, settings: Settings) -> Result:
         """The most similar pairs, whether hubs make them so, and which may be sensitive.
 
-        Tables: `fig4e_ROLE`, a row for each of the 20 most similar pairs; `fig4e_ROLE_listed`, for every pair that is
+        Tables: `fig4e_ROLE`, a row for each of the 20 most similar pairs, `set` being the reference set in the role;
+        `fig4e_ROLE_listed`, for every pair that is
         near-identical or closer than reference images are to one another.
         Values: `similar/ROLE/near` and `similar/ROLE/closer`, how many images these are; `similar/ROLE/null`.
         """
         from twigma.analysis.comparison.hubness import csls
         from twigma.analysis.themes.similar_pairs import names_of, similar_pairs
 
-        images, reference = data.images, data.references[getattr(settings, role)]
+        set_name = getattr(settings, role)
+        images, reference = data.images, data.references[set_name]
         names = images.column("image_name")
         reference_names = reference.column("image_name")
         nearest = reference_similarity(data, settings, role)
@@ -125,6 +126,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         pairs["csls_name"] = names_of(reference_names, again["reference"])
         if reference.has("group"):
             pairs["group"] = names_of(reference.column("group"), closest)
+        pairs["set"] = set_name
         listed_pairs = found.listed.drop(columns="row")
         authors = images.known_numbered("author_id")
         counts = found.counts(authors)
@@ -154,7 +156,7 @@ def describe_pairs(results: Results) -> Section:
     for role in roles:
         claims.append(_claim(results, role))
         shortlists.append(_shortlist(results, role))
-        tables.append(_pairs_table(results.tables[f"fig4e_{role}"], role))
+        tables.append(_pairs_table(results, role))
         tables.extend(_listed_table(results, role))
         galleries.extend(_pairs_gallery(results, role))
     n = results.figures[f"fig4e_{roles[0]}"]["n"]
@@ -174,42 +176,50 @@ def describe_pairs(results: Results) -> Section:
     )
 
 
+def _set_name(results: Results, role: str) -> str:
+    """The name of the reference set that plays a role."""
+    return clean(results.tables[f"fig4e_{role}"]["set"].iloc[0])
+
+
 def _claim(results: Results, role: str) -> str:
     """What stands out among the pairs with one role of reference."""
+    name = _set_name(results, role)
     largest = number(float(results.tables[f"fig4e_{role}"]["similarity"].iloc[0]))
     near = results.values[f"similar/{role}/near"]
     have = "has" if near["n"] == 1 else "have"
     claim = (
-        f"The largest similarity to {role} is {largest}: {number(near['value'])} of {plural(near['n'], 'image')} "
-        f"{have} one of the {role} at {NEAR} or more"
+        f"The largest similarity to {name} is {largest}: {number(near['value'])} of {plural(near['n'], 'image')} "
+        f"{have} an image of {name} at {NEAR} or more"
     )
     closer = results.values[f"similar/{role}/closer"]
     if closer["value"] is None:
         why = results.values[f"similar/{role}/null"]["why"]
-        return f"{claim}. How many are closer than {role} are to one another cannot be tested: {why}."
+        return f"{claim}. How many are closer than images of {name} are to one another cannot be tested: {why}."
     if near["value"] and not closer["value"]:
-        return f"{claim}, which {role} also are to one another too often for a test to tell them apart."
+        return f"{claim}, which images of {name} also are to one another too often for a test to tell them apart."
     by = ""
     if closer["value"] and closer.get("authors"):
         by = f", by {plural(closer['authors'], 'author')}"
-    return f"{claim}, and {number(closer['value'])} are closer than {role} are to one another{by}."
+    return f"{claim}, and {number(closer['value'])} are closer than images of {name} are to one another{by}."
 
 
 def _shortlist(results: Results, role: str) -> str:
     """Which images were tested, against how many pairs of the reference."""
+    name = _set_name(results, role)
     null = results.values[f"similar/{role}/null"]
-    repeats = f"{number(null['near'])} of {number(null['n'])} {role} have another one at {NEAR} or more."
+    repeats = f"{number(null['near'])} of {number(null['n'])} images of {name} have another one at {NEAR} or more."
     if null["value"] is None:
         return repeats
     tested = results.values[f"similar/{role}/closer"]["tested"]
     are = "is" if tested == 1 else "are"
     return (
-        f"Tested {are} {plural(tested, 'image')} above {number(null['value'])}, where the tail of {role} begins "
+        f"Tested {are} {plural(tested, 'image')} above {number(null['value'])}, where the tail of {name} begins "
         f"({plural(null['pairs'], 'pair')}), at a false discovery rate of 5% among them; {repeats}"
     )
 
 
-def _pairs_table(pairs: pd.DataFrame, role: str) -> Table:
+def _pairs_table(results: Results, role: str) -> Table:
+    pairs = results.tables[f"fig4e_{role}"]
     header = list(PAIRS_HEADER)
     rows = []
     for row in records(pairs):
@@ -228,7 +238,8 @@ def _pairs_table(pairs: pd.DataFrame, role: str) -> Table:
         header.append("By or of")
         for row, group in zip(rows, pairs["group"], strict=True):
             row.append(group)
-    return table(f"Images most similar to {role}", header, rows, folded=True)
+    caption = f"Images most similar to {_set_name(results, role)}"
+    return table(caption, header, rows, folded=True)
 
 
 def _adjusted(pair: Any) -> str:
@@ -238,8 +249,8 @@ def _adjusted(pair: Any) -> str:
 
 def _listed_table(results: Results, role: str) -> list[Table]:
     """The first pairs that are near-identical or closer than chance; nothing where there are none."""
-    name = f"fig4e_{role}_listed"
-    pairs = results.tables[name]
+    file = f"fig4e_{role}_listed"
+    pairs = results.tables[file]
     if pairs.empty:
         return []
     rows = []
@@ -247,9 +258,10 @@ def _listed_table(results: Results, role: str) -> list[Table]:
         rows.append(
             [row.image_name, row.reference_name, row.similarity, _adjusted(row)]
         )
-    caption = f"All images at {NEAR} or more to {role}, or closer than {role} are to one another"
+    name = _set_name(results, role)
+    caption = f"All images at {NEAR} or more to {name}, or closer than images of {name} are to one another"
     if len(pairs) > MOST_LISTED:
-        caption += f": the first {MOST_LISTED} of {number(len(pairs))}, which results/{name}.csv has"
+        caption += f": the first {MOST_LISTED} of {number(len(pairs))}, which results/{file}.csv has"
     return [table(caption, LISTED_HEADER, rows, folded=True)]
 
 
@@ -260,7 +272,8 @@ def _pairs_gallery(results: Results, role: str) -> list[Gallery]:
     if ours is None or theirs is None or "sensitive" not in pairs:
         return []
     rows = [_pair(ours, theirs, pair) for pair in records(pairs.head(MOST_PAIRS))]
-    caption = f"Most similar to {role}: ours left, the similar {role} right; potential inspiration"
+    name = _set_name(results, role)
+    caption = f"Most similar to {name}: ours left, the similar image of {name} right; potential inspiration"
     return [Gallery(caption, tuple(rows))]
 
 

@@ -15,6 +15,7 @@ VERBOSE = "twigma.verbose"  # key of click's context
 INTERRUPTED = (
     "interrupted. What was finished is stored: run the same command again to resume"
 )
+MAKE_ROOM = "make room there, and run the same command again"
 INTERRUPTED_CODE = 130  # 128 and the number of SIGINT, as shells have it
 
 
@@ -94,9 +95,10 @@ def explain(error: Exception, command: str | None) -> str:
     if isinstance(error, MemoryError):
         return "out of memory: close other programs, or give this machine smaller files"
     if isinstance(error, OSError):
-        from twigma.core.safety.failures import system_error_sentence
+        from twigma.core.safety.failures import NO_ROOM, system_error_sentence
 
-        return system_error_sentence(error)
+        sentence = system_error_sentence(error)
+        return f"{sentence}; {MAKE_ROOM}" if error.errno in NO_ROOM else sentence
     return str(error) or type(error).__name__
 
 

@@ -12,7 +12,8 @@ import os
 from types import TracebackType
 
 # With these every item after would fail too.
-FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+FULL_DISK = (*NO_ROOM, errno.EROFS)
 
 
 def system_error_sentence(error: OSError) -> str:

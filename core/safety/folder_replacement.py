@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from twigma.core.safety.failures import FULL_DISK
 from twigma.core.safety.owned_folders import (
     Made,
     entries,
@@ -39,6 +40,11 @@ def replacing(out: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         _swap(new, out, old)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        # The private folder, which it may name, is gone by then.
+        raise OSError(error.errno, os.strerror(error.errno), str(out)) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
         with contextlib.suppress(OSError):

@@ -170,7 +170,8 @@ def likes(case: Case) -> Tables:
             "robust_low": table["mean"] - width,
             "robust_high": table["mean"] + width,
         }
-        tables[f"fig2d_{role}"] = table.assign(**robust)
+        name = case.sets[times % len(case.sets)]
+        tables[f"fig2d_{role}"] = table.assign(**robust, set=name)
         similarity = case.values(max(2, case.rows))
         tables[f"fig2d_{role}_similarity"] = density_table(similarity)
     return tables
@@ -190,7 +191,11 @@ def rates(case: Case) -> Tables:
             if mode == "robust" and not case.authors:
                 table = table.assign(low=np.nan, high=np.nan)
             parts.append(table[table["term"] != "f > 5000"].assign(mode=mode))
-        tables[f"eq1_{role}"] = pd.concat(parts, ignore_index=True)
+        rates = pd.concat(parts, ignore_index=True)
+        # Only one of the two sets is the paper's.
+        paper = 1.1 if role == "paintings" else np.nan
+        name = case.sets[times % len(case.sets)]
+        tables[f"eq1_{role}"] = rates.assign(set=name, paper=paper)
     return tables
 
 

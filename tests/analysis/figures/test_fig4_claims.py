@@ -40,13 +40,16 @@ def test_copies_are_said_to_be_closer(repeats):
     section = pairs(copies, author_id=authors)
     assert section.claim.startswith("The largest similarity to paintings is 1")
     assert (
-        "30 of 3,000 images have one of the paintings at 0.95 or more" in section.claim
+        "30 of 3,000 images have an image of paintings at 0.95 or more" in section.claim
     )
     closer = section.claim.split("more, and ")[1]
     assert 30 <= int(closer.split(" ")[0]) <= 36
-    assert "are closer than paintings are to one another, by 2 authors." in closer
     assert (
-        f"{round(2 * repeats * 2000)} of 2,000 paintings have another one"
+        "are closer than images of paintings are to one another, by 2 authors."
+        in closer
+    )
+    assert (
+        f"{round(2 * repeats * 2000)} of 2,000 images of paintings have another one"
         in section.basis
     )
     listed = section.tables[1]
@@ -57,15 +60,17 @@ def test_copies_are_said_to_be_closer(repeats):
 def test_without_copies_none_is_said_to_be_closer():
     section = pairs(plant_copies(2000, 2000, 0))
     assert (
-        "0 of 2,000 images have one of the paintings at 0.95 or more" in section.claim
+        "0 of 2,000 images have an image of paintings at 0.95 or more" in section.claim
     )
-    assert "and 0 are closer than paintings are to one another." in section.claim
+    assert (
+        "and 0 are closer than images of paintings are to one another." in section.claim
+    )
 
 
 def test_what_cannot_be_tested_is_not_said_to_be_none():
     """Pairs of similarity 1 are listed, whether or not there is a test."""
     few = pairs(plant_copies(2000, 40, 0.05))
-    assert "100 of 2,000 images have one of the paintings at 0.95 or more" in few.claim
+    assert "100 of 2,000 images have an image of paintings at 0.95 or more" in few.claim
     assert "cannot be tested: fewer than 60 of its images" in few.claim
     assert "0 are closer" not in few.claim and "and 0" not in few.claim
     file = "results/fig4e_paintings_listed.csv"
@@ -76,7 +81,7 @@ def test_what_cannot_be_tested_is_not_said_to_be_none():
 def test_near_pairs_that_a_test_does_not_tell_apart_are_not_called_chance():
     """Also where the tail of the reference reaches as far as the copies."""
     results = Results(
-        {"fig4e_paintings": pd.DataFrame({"similarity": [1.0]})},
+        {"fig4e_paintings": pd.DataFrame({"similarity": [1.0], "set": "art"})},
         {
             "similar/paintings/near": {"value": 4, "n": 9},
             "similar/paintings/closer": {"value": 0, "n": 9},
@@ -84,7 +89,7 @@ def test_near_pairs_that_a_test_does_not_tell_apart_are_not_called_chance():
         {},
     )
     claim = fig4_images._claim(results, "paintings")
-    assert "4 of 9 images have one" in claim
+    assert "4 of 9 images have an image of art at" in claim
     assert "0 are closer" not in claim and "tell them apart" in claim
 
 
