@@ -26,6 +26,7 @@ from twigma.analysis.page.formatting import (
 from twigma.analysis.page.marks import LONGEST_NAME, short_names, width_of
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
+from twigma.analysis.paper.provenance import other_sets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,8 @@ HEADER = (
 def compute_divergence(data: Inputs, settings: Settings) -> Result:
     """Quantised KL between the sets, by our estimator and by the paper's.
 
-    Table: `fig2c` (mode, row, column, kl, low, high, …), `mode` "robust" for ours, then "paper".
+    Table: `fig2c` (mode, row, column, kl, low, high, …, paper), `mode` "robust" for ours, then that of the paper's
+    recipe; `paper` is what the paper states of these two sets.
     Values, in nats: `kl/ROW/COLUMN` (ours) and `kl_paper/ROW/COLUMN`.
     """
     from twigma.analysis.comparison.divergence import kl_matrix
@@ -63,12 +65,27 @@ def compute_divergence(data: Inputs, settings: Settings) -> Result:
     paper = kl_matrix(sets, mode="paper", **options)
     values = entries(robust, "kl", ["row", "column"], "kl")
     values |= entries(paper, "kl_paper", ["row", "column"], "kl")
+    rows = pd.concat([robust, paper], ignore_index=True)
+    known = _stated(data, settings)
+    pairs = zip(rows["row"], rows["column"], strict=True)
+    rows["paper"] = [known.get(pair, np.nan) for pair in pairs]
     return Result(
         n=int(robust["n"].max()),
-        tables={"fig2c": pd.concat([robust, paper], ignore_index=True)},
+        tables={"fig2c": rows},
         values=values,
         notes=(*thinning_notes(data.images), *owner_notes(data, sets)),
     )
+
+
+def _stated(data: Inputs, settings: Settings) -> dict[tuple[str, str], float]:
+    """What the paper states, by the names that its sets have here."""
+    others = other_sets(data, settings)
+    found = {}
+    for roles, kl in stated.KL.items():
+        if not others.keys() & set(roles):
+            row, column = (str(getattr(settings, role)) for role in roles)
+            found[row, column] = kl
+    return found
 
 
 def compute_other_estimators(data: Inputs, settings: Settings) -> Result:
@@ -205,7 +222,7 @@ def _rows(results: Results, pairs: pd.DataFrame) -> list[list[object]]:
                 p_value(pair.p_permutation),
                 counted(pair.blocks, not pair.owners_unknown),
                 results.interval(f"kl_paper/{pair.row}/{pair.column}"),
-                stated.KL.get((pair.row, pair.column)),
+                None if np.isnan(pair.paper) else pair.paper,
             ]
         )
     return rows

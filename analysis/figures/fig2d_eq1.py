@@ -32,7 +32,7 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
-from twigma.analysis.paper.provenance import why_other_set
+from twigma.analysis.paper.provenance import other_sets
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,13 +59,13 @@ def regression_on(role: str) -> Callable[[Inputs, Settings], Result]:
         paper = eq1(**variables, mode="paper")
         robust = eq1(**variables, mode="robust")
         rates = pd.concat([paper, robust], ignore_index=True)
-        name = getattr(settings, role)
-        why_other = why_other_set(role, name, data.references[name].about)
-        known = {} if why_other else _papers_ratios(role)
+        known = {} if role in other_sets(data, settings) else _papers_ratios(role)
         papers = rates["term"].map(known).astype(float)
         return Result(
             n=int(rates["n"].max()),
-            tables={f"eq1_{role}": rates.assign(set=name, paper=papers)},
+            tables={
+                f"eq1_{role}": rates.assign(set=getattr(settings, role), paper=papers)
+            },
             values=entries(rates, f"eq1/{role}", ["mode", "term"], "irr"),
             notes=weighting_notes(data.images),
         )

@@ -24,7 +24,7 @@ from twigma.analysis.page.formatting import (
 from twigma.analysis.page.marks import draw_intervals, legend_of_panels, short_names
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.analysis.paper import stated
-from twigma.analysis.paper.provenance import why_other_set
+from twigma.analysis.paper.provenance import other_sets
 from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def likes_against(role: str) -> Callable[[Inputs, Settings], Result]:
             "value": level,
             "n": len(similarity),
             "set": name,
-            "why_other": why_other_set(role, name, data.references[name].about),
+            "why_other": other_sets(data, settings).get(role, ""),
         }
         return Result(
             n=int(means["n"].sum()),

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import filled_sheets
-from twigma.analysis.inputs.reference_sets import ROLES
 from twigma.analysis.inputs.requirements import Entry, Result, Settings, Skipped
 from twigma.analysis.page.formatting import (
     GAP,
@@ -33,8 +32,8 @@ from twigma.analysis.paper.provenance import (
     NOT_TWIGMA,
     PAIR,
     is_twigma,
+    other_sets,
     why_other_labels,
-    why_other_set,
 )
 from twigma.analysis.paper.verdicts import AGREES, DIFFERS, UNKNOWN
 from twigma.core.files import read_parquet
@@ -88,7 +87,7 @@ def paper_box(
     listed_claims = claims(names, other_labels)
     if not _is_twigma(data):
         listed_claims = [_of_twigma_alone(claim) for claim in listed_claims]
-    others = _other_sets(data, settings)
+    others = other_sets(data, settings)
     listed_claims = [_of_other_sets(claim, others) for claim in listed_claims]
     judged = verdicts(listed_claims, ours, _reasons(skipped))
     values = {}
@@ -107,18 +106,6 @@ def _of_twigma_alone(claim: Claim) -> Claim:
     if claim.kind != "count":
         return claim
     return replace(claim, kind="none", why=NOT_TWIGMA)
-
-
-def _other_sets(data: load.Inputs, settings: Settings) -> dict[str, str]:
-    """Why the reference set of a role is not known to be the paper's, by role; without those that are."""
-    others = {}
-    for role in ROLES:
-        name = getattr(settings, role)
-        if name in data.references:
-            why = why_other_set(role, name, data.references[name].about)
-            if why:
-                others[role] = why
-    return others
 
 
 def _of_other_sets(claim: Claim, others: Mapping[str, str]) -> Claim:

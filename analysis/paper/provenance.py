@@ -10,6 +10,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from twigma.analysis.inputs.load import Inputs
+from twigma.analysis.inputs.reference_sets import ROLES
+from twigma.analysis.inputs.requirements import Settings
 from twigma.builder.references import TABLE
 from twigma.builder.release.identity import TWIGMA
 from twigma.core import columns
@@ -77,6 +80,18 @@ def why_other_set(role: str, name: str, about: Mapping[str, Any]) -> str:
     if origins:
         return OTHER_SET.format(paper=paper, name=name)
     return "" if name == role else UNNAMED_SET.format(paper=paper, name=name)
+
+
+def other_sets(data: Inputs, settings: Settings) -> dict[str, str]:
+    """Why the reference set of a role is not known to be the paper's, by role; without those that are."""
+    others = {}
+    for role in ROLES:
+        name = getattr(settings, role)
+        if name in data.references:
+            why = why_other_set(role, name, data.references[name].about)
+            if why:
+                others[role] = why
+    return others
 
 
 def why_other_labels(

@@ -1,14 +1,15 @@
-"""Fig 2d and Eq (1) name the reference set that was compared with, and hold the paper's numbers against the paper's."""
+"""Fig 2c, 2d and Eq (1) name the reference sets, and show the paper's numbers beside those of the paper only."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from twigma.analysis.figures import fig2d_eq1, fig2d_likes
+from twigma.analysis.figures import fig2c_divergence, fig2d_eq1, fig2d_likes
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import Settings
 
 N = 400
+SETS = ("laion", "artbench", "mine", "photographs")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def data():
         return Images(name, table, x, np.arange(len(table)))
 
     names = pa.table({"image_name": [f"r{row}" for row in range(60)]})
-    sets = {name: images(name, names) for name in ("laion", "mine", "drawings")}
+    sets = {name: images(name, names) for name in SETS}
     return Inputs(images("twigma", pa.table(columns)), sets)
 
 
@@ -65,7 +66,7 @@ def test_the_papers_ratios_are_drawn_beside_its_own_set_only(data):
 
 
 def test_the_legend_is_of_the_panel_with_most_in_it(data):
-    found = tables(data, "mine", "drawings")
+    found = tables(data, "mine", "photographs")
     assert words(fig2d_eq1.draw_regression(found))[1] == ["ours, robust", "ours, naive"]
     later = found | {"eq1_paintings": tables(data, "mine", "laion")["eq1_paintings"]}
     later["eq1_paintings"]["paper"] = 1.1
@@ -75,3 +76,24 @@ def test_the_legend_is_of_the_panel_with_most_in_it(data):
 def test_likes_are_drawn_under_the_name_of_the_set(data):
     titles, _ = words(fig2d_likes.draw_likes(tables(data, "mine", "laion")))
     assert titles[::2] == ["Similarity to mine", "Similarity to laion"]
+
+
+@pytest.mark.parametrize(
+    ("photographs", "paintings", "expected"),
+    [
+        ("laion", "artbench", ("laion", "artbench")),
+        ("photographs", "artbench", ("photographs", "artbench")),
+        ("mine", "artbench", None),
+        ("laion", "mine", None),
+    ],
+)
+def test_the_papers_divergence_is_of_its_own_sets(
+    data, photographs, paintings, expected
+):
+    settings = Settings(photographs=photographs, paintings=paintings)
+    rows = fig2c_divergence.compute_divergence(data, settings).tables["fig2c"]
+    known = rows.dropna(subset="paper")
+    assert set(zip(known["row"], known["column"], strict=True)) == (
+        {expected} if expected else set()
+    )
+    assert set(known["paper"]) <= {5.42}
