@@ -118,3 +118,9 @@ def __getattr__(name: str) -> Any:
 
 
 registration.register_when_imported()
+
+if __name__ == "__main__":
+    # `python -m twigma` in a checkout; once installed, `__main__.py` is what runs.
+    from twigma.cli import main
+
+    main(prog_name="twigma")

@@ -221,3 +221,18 @@ def test_where_nobody_reads_any_more_it_ends_in_silence(tmp_path, json):
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("where", ["checkout", "elsewhere"])
+def test_python_m_twigma_is_twigma(where, tmp_path):
+    """In a checkout `twigma.py` is what Python runs, elsewhere the package."""
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-m", "twigma", "status", "--work", str(tmp_path / "none")],
+        cwd=root if where == "checkout" else tmp_path,
+        env={**os.environ, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("twigma: no working folder at ")
