@@ -66,6 +66,7 @@ COLUMNS = {
     "all_pairs": "the squared discrepancy over all pairs of images by different owners",
     "kl": "the smoothed Kullback–Leibler divergence KL(P‖Q), in nats",
     "kl_raw": "the same without smoothing",
+    "paper": "what the paper states of the same sets; empty where it states nothing, and for other sets",
     "jump": "the jump at the date: a ratio for counts and likes, else a difference",
     "low": "the lower limit of the 95% interval",
     "high": "the upper limit of the 95% interval",
