@@ -6,8 +6,11 @@ import faulthandler
 import io
 import shutil
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +23,50 @@ from PIL import Image
 # How long an example takes is the machine's, not the code's.
 settings.register_profile("without-deadline", deadline=None)
 settings.load_profile("without-deadline")
+
+# Names that no network has (RFC 2606), and this machine's.
+RESERVED = (
+    ".invalid",
+    ".test",
+    ".example",
+    "example.com",
+    "example.net",
+    "example.org",
+)
+LOOPBACK = ("localhost", "127.", "::1", "0.0.0.0", "::")
+asked: list[str] = []  # names of other machines
+find_addresses = socket.getaddrinfo
+
+
+def _on_this_machine(host: Any, *args: Any, **kwargs: Any) -> Any:
+    name = host.decode() if isinstance(host, bytes) else host
+    if not name or name.startswith(LOOPBACK) or name == socket.gethostname():
+        return find_addresses(host, *args, **kwargs)
+    if not name.endswith(RESERVED) and not _is_asked_once_a_day():
+        asked.append(name)
+    raise socket.gaierror(socket.EAI_NONAME, f"tests have no network: {name}")
+
+
+def _is_asked_once_a_day() -> bool:
+    """Whether huggingface_hub asks, for the names of coding tools that its requests then state."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "huggingface_hub.utils._detect_agent":
+            return True
+        frame = frame.f_back
+    return False
+
+
+socket.getaddrinfo = _on_this_machine
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """A test that asks for another machine fails, whether or not there is a network."""
+    asked.clear()
+    yield
+    assert asked == []
+
 
 STATES = ["live"] * 10 + ["deleted", "protected", "suspended", "absent", "live"]
 ANSWERS = ["ok"] * 6 + ["404", "410", "html", "truncated", "cut", "slow", "flaky503"]

@@ -175,7 +175,12 @@ TABLE: dict[str, tuple[Case, ...]] = {
         Case("--hashtag art", COLLECT("hashtags"), ("art",), "--budget 1"),
         Case("--start 2022-06-01", COLLECT("start"), date(2022, 6, 1), BUYING),
         Case("--end 2022-06-30", COLLECT("end"), date(2022, 6, 30), BUYING),
-        Case("--dry-run", ESTIMATE("hashtags"), ("dalle",), BUYING),
+        Case(
+            "--dry-run",
+            ESTIMATE("hashtags", "twigma.builder.collect.collect.collect"),
+            ("dalle",),
+            BUYING,
+        ),
         *_api(COLLECT, BUYING),
     ),
     "ids": (
