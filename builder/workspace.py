@@ -1,6 +1,6 @@
 """`twigma.Workspace`: a working folder with everything one does with it, for notebooks and scripts.
 
-It adds to the paths and tables of `core/workspace.py` the stages, the images and the status. Each method is one command
+It adds to the paths and tables of `core/workspace/` the stages, the images and the status. Each method is one command
 of the same name, and does only what is missing or out of date.
 """
 

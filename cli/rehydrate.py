@@ -67,12 +67,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--image-size",
-    type=int,
+    type=click.IntRange(min=1),
     metavar="PX",
     help="Shrink images whose longer side is over this.",
 )
 @click.option(
     "--connections",
+    type=click.IntRange(min=1),
     default=32,
     show_default=True,
     help="Most connections to one image host, over all machines.",

@@ -20,7 +20,7 @@ ON_FINISHED: list[Callable[[Path], None]] = []
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def name_in_errors(path: Path) -> Iterator[None]:
     """A block that writes this file: an OSError that names none, as that of a full disk, is raised with its name."""
     try:
         yield
@@ -44,7 +44,7 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     try:
         if private or _is_private(path):
             partial.touch(0o600)  # before anything is in it
-        with naming(path):
+        with name_in_errors(path):
             yield partial
         fsync(partial)
         partial.replace(path)
@@ -106,6 +106,9 @@ def read_parquet(path: Path, **options: Any) -> pa.Table:
     except (FileNotFoundError, MemoryError):
         raise
     except (pa.ArrowException, ValueError, OSError) as error:
+        # Arrow's for damaged data have no number; those of the system, as for a file that may not be read, do.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise ValueError(
             f"{path} is damaged ({error}): delete it and run again the command that made it"
         ) from error

@@ -50,7 +50,7 @@ def verbosity(level: Verbosity) -> Iterator[None]:
 
 @contextmanager
 def naming(folder: str | os.PathLike[str], name: str) -> Iterator[None]:
-    """Call a folder by this name in what is told within a block, such as the mirror of a bucket by its address."""
+    """Call a folder by this name in the messages of a block, such as the mirror of a bucket by its address."""
     path = os.fspath(folder)
     _names[path] = name
     try:

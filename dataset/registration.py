@@ -126,7 +126,10 @@ def register_when_imported() -> None:
 
 
 class _Hook(importlib.abc.MetaPathFinder):
-    """Calls `register` right after `datasets` has been imported, once."""
+    """Calls `register` right after `datasets` has been imported; a mere look for it, as by transformers, does not."""
+
+    def __init__(self) -> None:
+        self._is_looking = False
 
     def find_spec(
         self,
@@ -135,15 +138,19 @@ class _Hook(importlib.abc.MetaPathFinder):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         """Find `datasets` as the other finders do, and wrap its execution."""
-        if fullname != "datasets":
+        if fullname != "datasets" or self._is_looking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._is_looking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._is_looking = False
         if spec is None or spec.loader is None:
             return spec
         execute = spec.loader.exec_module
 
         def execute_and_register(module: ModuleType) -> None:
+            sys.meta_path.remove(self)
             execute(module)
             register()
 

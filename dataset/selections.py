@@ -194,9 +194,9 @@ def removed_among(
     if work is not None:
         private = read_removed(work)
         removed.update(name for name in names if private.holds(_plain(name)))
-    others = [name for name in names if name not in removed]
+    others = [name for name in names if name not in removed][:MOST_TRIED]
     listed = None if release is None else release / PUBLIC_LIST
-    if listed is None or not listed.exists() or len(others) > MOST_TRIED:
+    if listed is None or not listed.exists():
         return removed
     plain = {name: _plain(name) for name in others}
     public = parse_public_list(listed.read_text("utf-8")).among(plain.values())

@@ -14,6 +14,7 @@ from PIL import Image
 
 from twigma.cli import main
 from twigma.cli.options.command_group import explain
+from twigma.core.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(main.commands)
@@ -236,3 +237,20 @@ def test_python_m_twigma_is_twigma(where, tmp_path):
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("twigma: no working folder at ")
+
+
+@pytest.mark.parametrize("words", ["--image-size 0", "--connections 0"])
+def test_a_fetch_of_nothing_is_refused(words):
+    done = CliRunner().invoke(main, ["rehydrate", *words.split()])
+    assert done.exit_code == 2 and "0 is not in the range x>=1" in done.output
+
+
+def test_a_home_that_the_shell_left_is_found(tmp_path, monkeypatch):
+    """Of `--work=~/mine` no shell makes a folder of the user."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["status", "--work=~/mine"])
+    assert (
+        done.exit_code == 1 and f"no working folder at {tmp_path}/mine:" in done.output
+    )
+    assert Workspace("~/mine").path == tmp_path / "mine"

@@ -50,7 +50,7 @@ def choose_k(
     bad = [k for k in ks if not 2 <= k < upper]
     if bad:
         raise ValueError(
-            f"expected numbers of clusters from 2 to below the {len(originals):,} distinct images, found {bad}"
+            f"expected numbers of clusters from 2 to below {upper:,}, the distinct images that are fitted, found {bad}"
         )
     judged = draw(np.random.default_rng(seed), originals, JUDGED)
     distances = pairwise_distances(vectors.take(judged).astype(np.float32))

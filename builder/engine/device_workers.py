@@ -46,7 +46,9 @@ class Worker:
         if isinstance(source.data, Shard):
             mirrors.bring(source.data.tar)
         self.sources[source.name] = source
-        self.pipe.send(source)
+        # Of a process that has ended meanwhile, the next reply says so; its sources then go to another one.
+        with contextlib.suppress(ConnectionError):
+            self.pipe.send(source)
 
     def finish(self, name: str) -> Source:
         """Take a source off the process; its tar can go where it was fetched for it."""
@@ -145,6 +147,7 @@ class _DevicePool:
 
 def _work(pipe: Connection, start: Start, device: str | None) -> None:
     """The process: load the model, and process what comes through the pipe until it closes."""
+    worker_environment.forget_store_keys()
     try:
         stage = start(device)
     except (ValueError, OSError, RuntimeError, ImportError) as error:

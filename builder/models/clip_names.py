@@ -53,7 +53,7 @@ def find_model(
     """Resolve a model's name; ValueError naming near matches when there is no such model or tag.
 
     `pretrained=None` or "none" is randomly initialised. `revision` is a full commit hash of the Hub repository;
-    without it the working folder's pin decides (see `weights.pin`).
+    without it the working folder's pin decides (see `pinned_weights.pin`).
     """
     folder = Path(model.removeprefix("local-dir:"))
     if folder.is_dir():

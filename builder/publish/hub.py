@@ -46,8 +46,8 @@ def publish_hub(
     of the namespace see it. None leaves both as they are, and gates a new repository with auto. `work` is the working
     folder of the release: it knows what was removed on request. With `erase_history` old tags, commits and stored files
     that still hold such rows are deleted; `confirm` is shown the plan before anything is changed, and answers whether
-    to do that too. Where the version was published on
-    Zenodo from `work`, the card names its DOI. The token is that of `hf auth login` or $HF_TOKEN.
+    to do that too. Where the version was published on Zenodo from `work`, the card names its DOI. The token is that of
+    `hf auth login` or $HF_TOKEN.
 
     Raises ValueError when the folder is no complete release or holds removed rows, when the repository holds anything
     else, or when this version is there with other tables; PermissionError when the Hub refuses the token; RuntimeError

@@ -28,7 +28,7 @@ BLOCK = 16_384  # rows of vectors or texts
 BLOCK_BYTES = 64 << 20  # of vectors, where they are long
 FORMATS = ".zip, .tar.gz, .parquet, .npy, .h5, .csv, .txt"
 ARCHIVES = (".tar", ".zip", ".gz", ".tgz")
-VECTORS = ("embedding", "vector", "emb")  # columns of vectors, likewise
+VECTORS = ("embedding", "vector", "emb")  # names of columns of vectors
 TEXTS = ("text", "caption", "prompt")
 
 

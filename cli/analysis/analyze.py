@@ -78,8 +78,8 @@ def analyze(
     for nearest neighbours (Fig 2d, 4e), which uses a GPU where there is one; --engine ray spreads it over a cluster.
     A stopped run resumes when run again.
 
-    The exit code is 1 where a figure fails, or cannot be computed from the sheets that --sheets names: it is told, and
-    the others are written. What an option names and cannot be read at all is refused before any figure. Figures
+    The exit code is 1 where a figure fails, or cannot be computed from the sheets that --sheets names: it is reported,
+    and the others are written. What an option names and cannot be read at all is refused before any figure. Figures
     whose data nobody named are skipped, and the exit code is 0.
 
     \b

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -46,7 +47,8 @@ class LocalPath(click.Path):
                 param,
                 ctx,
             )
-        return super().convert(value, param, ctx)
+        # A shell leaves the ~ of `--work=~/mine` as it is.
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111
 
 
 class StoreFolder(LocalPath):

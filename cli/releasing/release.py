@@ -94,8 +94,8 @@ def release(
 ) -> None:
     """Write the dataset with its card.
 
-    Ids and derived columns, never pixels, text or user ids. What the dataset is, dataset.toml of the working folder
-    says: see `twigma init`. The licence of a model of your own, models/licences.json there can state: {"my-clip":
+    Ids and derived columns, never pixels, text or user ids. The working folder's dataset.toml says what the
+    dataset is: see `twigma init`. Its models/licences.json can state the licence of a model of your own: {"my-clip":
     "cc-by-4.0"}. This is the only stage that leaves rows out; it counts them by reason. With --select the release holds
     only these images, and its card says of what they are a selection; it needs a folder of its own (--out).
 

@@ -33,8 +33,8 @@ def removals(file: Path, work: Path, derived: tuple[Path, ...]) -> None:
 
     FILE holds one a line: the id of a post or an image, or the address of a post or a photo; or it is the result of a
     batch compliance job of X. A list that was rounded on the way is refused. With a post go its photos. They disappear
-    from pages, ledger, tables, lists, shards, columns and caches; salted hashes prevent that look-ups, searches,
-    imports or releases bring them back; a receipt in receipts/ lists what was done. Folders are checked before
+    from pages, ledger, tables, lists, shards, columns and caches; salted hashes keep look-ups, searches, imports and
+    releases from bringing them back; a receipt in receipts/ lists what was done. Folders are checked before
     anything is erased: one that this software did not write, or that holds other files too, is refused.
 
     \b

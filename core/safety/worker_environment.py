@@ -11,12 +11,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 TOKENS = ("X_BEARER_TOKEN", "ZENODO_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+# Of an object store, which the driver alone reads and writes. While it does, these cannot leave its own environment.
+STORE_KEYS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+)
 # A worker loads what the driver fetched; nor does it send the token that `hf auth login` wrote.
 OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
 # Limits that the user sets, and that workers have to keep.
 LIMITS = ("TWIGMA_MAX_PIXELS",)
 # On machines of a cluster, which fetch models themselves and may have a token for that.
-ON_NODES = {"X_BEARER_TOKEN": "", "ZENODO_TOKEN": ""}
+ON_NODES = dict.fromkeys(("X_BEARER_TOKEN", "ZENODO_TOKEN", *STORE_KEYS), "")
 
 # Their output comes to the driver line by line, where only its own bars move.
 NO_BARS = {
@@ -28,12 +36,20 @@ NO_BARS = {
 
 def for_worker() -> dict[str, str]:
     """The environment of a worker on this machine: no token, no Hub, and this process's import path."""
-    allowed = {name: value for name, value in os.environ.items() if name not in TOKENS}
+    withheld = {*TOKENS, *STORE_KEYS}
+    allowed = {
+        name: value for name, value in os.environ.items() if name not in withheld
+    }
     return (
         allowed
         | OFFLINE
         | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     )
+
+
+def forget_store_keys() -> None:
+    """Drop what a worker has inherited of an object store, before it reads anything of a stranger."""
+    _set(dict.fromkeys(STORE_KEYS))
 
 
 def on_nodes() -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import IO
 
 import httpx2
 
-from twigma.core.files import fsync, naming
+from twigma.core.files import fsync, name_in_errors
 from twigma.core.progress import ProgressBar, progress_bar
 from twigma.core.services.backoff import BackoffPolicy, Retries
 from twigma.core.services.deadline import ANSWER_SECONDS, Pace, TooSlow, within
@@ -80,7 +80,7 @@ def download(
     path.parent.mkdir(parents=True, exist_ok=True)
     source = Source(url, path.name, size, most, dict(headers or {}))
     part = _part_of(path, checksum)
-    with naming(path), part.open("ab") as file:
+    with name_in_errors(path), part.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not part.exists():  # another process has finished it meanwhile
             return path

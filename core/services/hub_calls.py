@@ -23,7 +23,6 @@ from twigma.core.services.user_agent import HUB_LIBRARY
 
 T = TypeVar("T")
 
-# By which the Hub knows who asks; arguments of its client.
 RETRY = BackoffPolicy()
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 FAILURES = (httpx2.HTTPError, TooSlow, json.JSONDecodeError, KeyError, TypeError)

@@ -89,6 +89,10 @@ def parse(text: str) -> Address:
         raise ValueError(
             f"{EXPECTED}, found {shown}: name a folder in the bucket, {shown}/FOLDER"
         )
+    if parts.fragment:
+        raise ValueError(
+            f"{EXPECTED}, found {shown} with # after it: no name of a folder may hold one"
+        )
     _require_options(shown, parts.scheme, parts.query)
     return Address(shown, parts.query, user)
 

@@ -32,7 +32,7 @@ class WorkspacePaths(os.PathLike[str]):
                 f"expected a folder of this machine, found the address {os.fspath(path)}: work in its mirror, "
                 "`with twigma.core.storage.mirrors.mirrored(address) as work:`"
             )
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -75,6 +75,12 @@ def fetch(
         raise ValueError(
             f"size {size!r} is not one that photos come in: choose one of {', '.join(SIZES)}"
         )
+    if image_size is not None and image_size < 1:
+        raise ValueError(
+            f"expected an image_size of 1 pixel or more, or None for images as they are, found {image_size}"
+        )
+    if connections < 1:
+        raise ValueError(f"expected at least 1 connection, found {connections}")
     max_pixels()  # a value that is no number stops the run here, not in every worker
     start_on = _workers_of(engine)
     settings = {"kind": "fetch", "size": size, "image_size": image_size}

@@ -32,6 +32,18 @@ def test_a_renamed_private_name_is_a_warning_and_the_data_still_loads(made, tmp_
         assert SENTENCE in warning
 
 
+def test_a_look_for_datasets_is_no_import_of_it(made, tmp_path):
+    """As by transformers: the name is registered once `datasets` is imported after all."""
+    code = """
+import importlib.util, twigma
+assert importlib.util.find_spec("datasets") and importlib.util.find_spec("datasets")
+import datasets
+print(len(datasets.load_dataset("twigma", split="train")))
+"""
+    place = {"TWIGMA_DATA_DIR": str(made / "twigma")}
+    assert releasing.run(tmp_path, code, **place).strip() == "26"
+
+
 def test_an_unknown_datasets_can_be_imported_after_ours(tmp_path):
     (tmp_path / "datasets").mkdir()
     stub = "__version__ = '9.0'\nVALUE = 7\n"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from twigma.core.files import naming, write_parquet
+from twigma.core.files import name_in_errors, write_parquet
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_headers import BadImage
@@ -237,7 +237,7 @@ class _OpenShard:
     def _append(self, name: str, data: bytes) -> None:
         if self._tar is None:
             self._tar = self._open()
-        with naming(self._work.shards):
+        with name_in_errors(self._work.shards):
             append_member(self._tar, name, data)
 
     def _open(self) -> tarfile.TarFile:

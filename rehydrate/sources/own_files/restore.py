@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twigma.core.files import naming, read_parquet, write_parquet
+from twigma.core.files import name_in_errors, read_parquet, write_parquet
 from twigma.core.names import embeddings_first
 from twigma.core.parts import follow_inputs
 from twigma.core.progress import notice
@@ -77,7 +77,7 @@ class _Waiting:
         """Put a picture into the spool."""
         beside = given.json or b""
         self.spool.parent.mkdir(parents=True, exist_ok=True)
-        with naming(self.spool), self.spool.open("ab") as file:
+        with name_in_errors(self.spool), self.spool.open("ab") as file:
             start = file.tell()
             file.write(given.data)
             file.write(beside)
@@ -117,7 +117,7 @@ class _Waiting:
     def _write_tar(self, path: Path) -> None:
         members = self.rows["member"].to_pylist()
         with (
-            naming(path),
+            name_in_errors(path),
             tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar,
             self.spool.open("rb") as spool,
         ):

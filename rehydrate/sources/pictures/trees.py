@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from twigma.core.files import naming
+from twigma.core.files import name_in_errors
 from twigma.core.safety.bounded import RATIO, ceiling, safe_member, unpacked
 from twigma.rehydrate.images.shards import mapped, tar_members
 from twigma.rehydrate.sources.pictures.kinds import is_hidden
@@ -250,7 +250,7 @@ def unpacked_tar(path: Path, folder: Path) -> Iterator[Path]:
             gzip.open(path) as packed,
             unpacked(packed, path.stat().st_size, str(path)) as source,
             tar.open("wb") as target,
-            naming(tar),
+            name_in_errors(tar),
         ):
             while block := source.read(1 << 20):
                 target.write(block)

@@ -70,7 +70,8 @@ def test_rows_without_groups_are_called_unstable(tmp_path, monkeypatch):
 def test_numbers_that_cannot_be(tmp_path):
     work = make_work(tmp_path, units(np.random.default_rng(2), 20))
     with pytest.raises(
-        ValueError, match=r"below the 20 distinct images, found \[1, 20\]"
+        ValueError,
+        match=r"below 20, the distinct images that are fitted, found \[1, 20\]",
     ):
         stage.choose_k(work, [1, 5, 20])
     done = CliRunner().invoke(main, ["choose-k", "--work", str(work), "5,8"])

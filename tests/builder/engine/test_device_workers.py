@@ -17,6 +17,7 @@ from support.staging import (
 )
 
 from twigma.builder.engine import device_workers, engine
+from twigma.builder.engine.source import Source
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_parts
 
@@ -110,3 +111,16 @@ def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):
         engine.map_shards(
             work, "measure", {}, start_nowhere, desc="measure", device="one,two"
         )
+
+
+def test_a_process_that_has_ended_is_found_by_its_next_reply():
+    """It may end between its last answer and the next source."""
+    worker = device_workers.Worker(start_measuring, None)
+    worker.process.kill()
+    worker.process.join()
+    for name in ("00000", "00001"):
+        worker.assign(Source(name, 1, {}, Path(name), 1))
+    assert list(worker.sources) == ["00000", "00001"]
+    with pytest.raises((EOFError, ConnectionError)):
+        worker.pipe.recv()
+    worker.kill()

@@ -19,12 +19,16 @@ from twigma.rehydrate.fetch.local_pool import PoolProcess
 from twigma.rehydrate.sources.x.bearer_token import TOKEN_VARIABLE
 
 CANARY = "AAAAcanary0123456789token"
+KEY = "AAAAcanary0123456789store"
+NOW = "\0now\0"  # between what a process was started with and what it knows
 
 
 @pytest.fixture
 def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in worker_environment.TOKENS:
         monkeypatch.setenv(name, CANARY)
+    for name in worker_environment.STORE_KEYS:
+        monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("KEPT", "a")
 
 
@@ -32,7 +36,7 @@ def reporting(goal: Path, device: str | None) -> Stage:
     """A stage that writes down the environment that its process was started with."""
     inherited = Path("/proc/self/environ").read_bytes().decode()
     now = "\0".join(f"{name}={value}" for name, value in os.environ.items())
-    (goal / f"{os.getpid()}").write_text(inherited + "\0" + now)
+    (goal / f"{os.getpid()}").write_text(inherited + NOW + now)
     return measure
 
 
@@ -63,7 +67,7 @@ def test_the_pool_knows_no_token() -> None:
     wait_until(environment.read_bytes)  # empty until the new program has begun
     found = environment.read_text()
     pool.close()
-    assert "KEPT=a\0" in found and CANARY not in found
+    assert "KEPT=a\0" in found and CANARY not in found and KEY not in found
 
 
 @pytest.mark.usefixtures("tokens")
@@ -89,6 +93,9 @@ def test_processes_on_devices_know_no_token_and_the_driver_still_does(
             and "HF_HUB_OFFLINE=1\0" in report
             and CANARY not in report
         )
+        # The driver needs its keys meanwhile: they are inherited, and dropped before anything is read.
+        assert KEY not in report.split(NOW)[1]
+    assert os.environ["AWS_ACCESS_KEY_ID"] == KEY
     assert {os.environ[name] for name in worker_environment.TOKENS} == {
         CANARY
     } and "HF_HUB_OFFLINE" not in os.environ

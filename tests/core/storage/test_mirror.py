@@ -417,6 +417,7 @@ def test_a_tar_is_fetched_once_and_read_in_large_pieces(store, tmp_path):
             "s3://KEY:hidden@lab/work",
             "found one with a user or a key before the bucket",
         ),
+        ("s3://lab/run#2", "found s3://lab/run with # after it"),
     ],
 )
 def test_an_address_that_cannot_be_used(store, address, sentence):

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
-from twigma.core.files import atomic, naming
+from twigma.core.files import atomic, name_in_errors, read_parquet, write_parquet
 from twigma.core.safety.folder_replacement import replacing
 
 
@@ -25,7 +26,7 @@ def test_the_system_itself_names_no_file():
     assert found.value.filename is None
 
 
-@pytest.mark.parametrize("write", [naming, atomic, replacing])
+@pytest.mark.parametrize("write", [name_in_errors, atomic, replacing])
 def test_the_file_or_folder_that_is_written_is_named(write, tmp_path):
     path = tmp_path / "out"
     with pytest.raises(OSError, match="No space left") as found, write(path):
@@ -46,7 +47,7 @@ def test_a_file_in_a_folder_that_goes_is_not_named(tmp_path):
     assert found.value.filename == str(path)
 
 
-@pytest.mark.parametrize("write", [naming, atomic, replacing])
+@pytest.mark.parametrize("write", [name_in_errors, atomic, replacing])
 def test_an_error_that_names_its_file_is_not_changed(write, tmp_path):
     missing = tmp_path / "missing"
     with pytest.raises(FileNotFoundError) as found, write(tmp_path / "out"):
@@ -69,3 +70,18 @@ def test_a_command_names_what_it_could_not_write(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "twigma: w/shards: file too large"
+
+
+def test_a_table_that_the_system_does_not_give_is_not_called_damaged(tmp_path):
+    """Nobody is to delete a file that is whole: here no more files may be open."""
+    path = tmp_path / "images.parquet"
+    write_parquet(path, pa.table({"id": ["1"]}))
+    assert len(read_parquet(path)) == 1  # what it imports is imported
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match=r"images\.parquet") as found:
+            read_parquet(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found.value.errno == errno.EMFILE and "damaged" not in str(found.value)
