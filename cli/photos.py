@@ -16,6 +16,7 @@ from twigma.cli.options import (
     approve,
     as_engine,
     count_lines,
+    refuse_given,
     shard_size_option,
     split_words,
     work_option,
@@ -76,6 +77,8 @@ def add(
     """
     if not paths and urls is None:
         raise click.UsageError("name tars, images or folders, or a list with --urls")
+    if not paths:
+        refuse_given("is of JSON beside files, and a list has none", "group_key")
     if paths:
         _add_files(work, paths, group_key, shard_size)
     if urls is not None:

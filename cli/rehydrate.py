@@ -13,6 +13,7 @@ from twigma.cli.options import (
     count_lines,
     engine_option,
     purchase_options,
+    refuse_given,
     seed_option,
     select_option,
     shard_size_option,
@@ -128,6 +129,9 @@ def rehydrate(
         raise click.UsageError(
             "--dry-run and --sample are of a list: name it with --ids"
         )
+    if not is_list:
+        why = "is of a list: name it with --ids"
+        refuse_given(why, "column", "stratify", "seed", "followers")
     if select is not None and retry:
         raise click.UsageError(
             "--retry is of all photos of the folder, and --select of some posts: leave one of them out"

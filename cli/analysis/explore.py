@@ -12,6 +12,7 @@ from twigma.cli.options import (
     device_option,
     embedding_option,
     parse_clip,
+    refuse_given,
 )
 from twigma.core.values import size_text
 
@@ -75,8 +76,11 @@ def explore(release: Path, out: Path, ids: bool | None, **options: Any) -> None:
       twigma analyze twigma --select selection.json
     """
     if options["work"] is None:
+        why = "is of the page with pictures: name their working folder with --work"
+        refuse_given(why, "port", "model")
         _write(release, out, ids, options["before"])
     else:
+        refuse_given("is of a file, and --work serves a page", "out", "ids")
         _serve(release, **options)
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import FOLDER, STORE_TO_READ, out_option, seed_option
+from twigma.cli.options import (
+    FOLDER,
+    STORE_TO_READ,
+    out_option,
+    refuse_given,
+    seed_option,
+)
 from twigma.core.values import plural
 
 if TYPE_CHECKING:
@@ -90,6 +96,8 @@ def sheets(
       twigma analyze twigma --sheets sheets
     """
     if column is None:
+        why = "is of images to label for a column: name it with --for"
+        refuse_given(why, "n", "width", "pilot", "question", "work")
         from twigma.analysis.inputs.annotation_sheets import sheets as run
 
         count = run(release, out, annotators=annotators, images=images, seed=seed)
@@ -102,6 +110,7 @@ def sheets(
         sizes = f"{plural(count, 'image')} on each of {each}"
         show(facts, [f"sheets: {sizes} in {out}; {out / 'key.csv'} is the key"])
         return
+    refuse_given("is of each cluster; with --for, --n says how many", "images")
     from twigma.analysis.annotation.draw_sheets import draw_sheets
     from twigma.analysis.inference.blocks import FEWEST as AUTHORS
     from twigma.analysis.measurement.estimates import FEWEST

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from twigma.cli.options.folders import (
     EXISTING_FILE,
@@ -174,3 +175,12 @@ def count_lines(counts: Mapping[str, int], heading: str) -> Iterator[str]:
     yield heading
     for name, count in counts.items():
         yield f"  {count:>9,}  {name}"
+
+
+def refuse_given(why: str, *names: str) -> None:
+    """A usage error where one of these options was given, which the others of the command leave without a meaning."""
+    context = click.get_current_context()
+    options = {parameter.name: parameter for parameter in context.command.params}
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{options[name].opts[0]} {why}")

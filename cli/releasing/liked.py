@@ -4,10 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from twigma.cli.facts import json_option, show
-from twigma.cli.options import count_lines, out_option, select_option, work_option
+from twigma.cli.options import (
+    count_lines,
+    out_option,
+    refuse_given,
+    select_option,
+    work_option,
+)
 
 if TYPE_CHECKING:
     from twigma.cli.facts.releasing import LikedFacts
@@ -79,8 +84,7 @@ if TYPE_CHECKING:
 @click.option("--webdataset", is_flag=True, help="Also write WebDataset tars.")
 @select_option
 @json_option("liked")
-@click.pass_context
-def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> None:
+def liked(work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
 
     Likes are compared among posts with as many followers at about the same time; the share that was chosen of each
@@ -103,7 +107,8 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
     from twigma.builder.finetuning.share_table import margin_range, unknown_sentence
 
     if options["everything"]:
-        _refuse_given(context, "quantile", "per_author")
+        why = "compares likes, and --all takes every image: leave one of them out"
+        refuse_given(why, "quantile", "per_author")
     result = run(work, out, **options)
     shares: list[Any] = [asdict(stratum) for stratum in result.shares]
     facts: LikedFacts = {
@@ -130,13 +135,3 @@ def liked(context: click.Context, /, work: Path, out: Path, **options: Any) -> N
         lines.append(f"{X_TERMS}: {allowed}")
     named = f"the set is named by the SHA-256 of its MANIFEST.json: {result.sha256}"
     show(facts, [*lines, named])
-
-
-def _refuse_given(context: click.Context, *names: str) -> None:
-    """A usage error when one of these options was given beside `--all`."""
-    for name in names:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            option = name.replace("_", "-")
-            raise click.UsageError(
-                f"--{option} compares likes, and --all takes every image: leave one of them out"
-            )

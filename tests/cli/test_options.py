@@ -198,3 +198,26 @@ def test_an_address_is_no_local_folder(run, here, words):
     assert result.exit_code == 2
     assert f"of this machine, found the address {address}" in result.stderr
     assert sorted(here.rglob("*")) == before
+
+
+IDLE = {
+    "sheets": [f"--{name}" for name in ("n 9", "width 0.1", "pilot .", "question x", "work .")],
+    "sheets --for nsfw_score": ["--images 3"],
+    "explore": ["--port 80", "--model ViT-B-32"],
+    "explore --work .": ["--out x.html", "--ids", "--no-ids"],
+    "add --urls list.csv": ["--group artist"],
+    "rehydrate": ["--column id", "--stratify month", "--seed 3", "--followers"],
+    "liked --all": ["--quantile 0.5", "--per-author 3"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [(command, option) for command, options in IDLE.items() for option in options],
+)
+def test_an_option_that_would_do_nothing_is_refused(run, command, option):
+    done = run(*command.split(), *option.split())
+    assert done.exit_code == 2
+    assert f"Error: --{option.split()[0].removeprefix('--').removeprefix('no-')} " in (
+        done.stderr
+    )
