@@ -78,7 +78,7 @@ class Counts:
     embeddings: int
     written: bool = True
 
-    def funnel(self) -> dict[str, int]:
+    def by_reason(self) -> dict[str, int]:
         """Rows found, left out for each reason, and released: the first is the sum of the others."""
         reasons = sorted(self.dropped, key=reason_order)
         left_out = {reason: self.dropped[reason] for reason in reasons}

@@ -129,7 +129,7 @@ def release(
         "posts": counts.posts,
         "embeddings": counts.embeddings,
     }
-    show(facts, count_lines(counts.funnel(), heading))
+    show(facts, count_lines(counts.by_reason(), heading))
 
 
 def _name_out_of_date(work: Path, without: tuple[str, ...]) -> None:

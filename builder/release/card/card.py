@@ -80,7 +80,7 @@ def card(facts: Facts) -> str:
         embedding_recipe=_embedding_recipe(facts) if with_embeddings else "",
         embedding_fields=_embedding_fields(facts) if with_embeddings else "",
         collection=wording.collection(facts),
-        funnel=markdown.funnel(facts),
+        row_counts=markdown.row_counts(facts),
         duplicates=_duplicates(facts.near_duplicates),
         months=_months(facts),
         models=markdown.models(facts.models),

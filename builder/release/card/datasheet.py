@@ -29,7 +29,7 @@ def datasheet(facts: Facts) -> str:
         unit="One image on one post" if facts.on_posts else "One image",
         summary=wording.summary(facts),
         completeness=_completeness(facts),
-        funnel=markdown.funnel(facts),
+        row_counts=markdown.row_counts(facts),
         sensitive=limits.sensitive(facts),
         errors="\n".join(f"- {text}" for text in limits.limits(facts)),
         outside=_outside(facts),

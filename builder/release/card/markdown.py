@@ -23,7 +23,7 @@ def cell(value: Any) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def funnel(facts: Facts) -> str:
+def row_counts(facts: Facts) -> str:
     """Rows found, left out by reason, and released."""
     what = "photos on posts" if facts.on_posts else "images"
     rows: list[tuple[str, int]] = [(f"found: {what}", facts.found)]

@@ -40,7 +40,7 @@ def test_every_row_is_released_or_has_one_reason(made):
     assert found.dropped == OUT | {"not fetched: gone": 1}
     assert found.rows == 31 == found.released + sum(found.dropped.values())
     assert (found.released, found.posts, found.embeddings) == (26, 25, 26)
-    assert list(found.funnel())[:2] == ["found", "not fetched: gone"]
+    assert list(found.by_reason())[:2] == ["found", "not fetched: gone"]
     gone = {releasing.media_id(i) for i in (7, 8, 9, 10, 11)}
     expected = {releasing.media_id(i) for i in range(31)} - gone
     assert set(metadata(made / "twigma")["image_name"]) == expected
@@ -136,7 +136,7 @@ def test_equal_input_gives_equal_bytes_and_is_left_alone(made, work, tmp_path):
     again = release(work, tmp_path / "twigma")
     assert (
         not again.written
-        and again.funnel() == release(made / "work", made / "twigma").funnel()
+        and again.by_reason() == release(made / "work", made / "twigma").by_reason()
     )
     assert (tmp_path / "twigma").stat().st_ino == before
 
