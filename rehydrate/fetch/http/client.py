@@ -22,6 +22,7 @@ from yarl import URL
 from twigma.rehydrate.fetch.http.body_encoding import decoded
 from twigma.rehydrate.fetch.http.failure_classes import RETRYABLE
 from twigma.rehydrate.fetch.http.host_guard import Gate, host_key, public_socket
+from twigma.rehydrate.fetch.http.patience import Patience
 from twigma.rehydrate.fetch.http.proxies import Proxies
 from twigma.rehydrate.fetch.http.response import (
     OPT_OUT,
@@ -63,7 +64,15 @@ HOSTS_AT_ONCE = 8  # requests in all are limited to so many times those to one h
 BACKLOG_SECONDS = 0.01  # between two looks at the bytes that the caller has not read
 SLOW_AFTER = 3.0  # seconds before the least speed is asked for
 SocketFactory = Callable[[tuple[Any, ...]], socket.socket]
-_MAY_EXIST_ELSEWHERE = ("http_404", "http_403", "http_401", "http_451", "http_4xx")
+# Of `orig`, which pbs.twimg.com may also fail to make: 504.
+_MAY_EXIST_ELSEWHERE = (
+    "http_404",
+    "http_403",
+    "http_401",
+    "http_451",
+    "http_4xx",
+    "http_5xx",
+)
 
 
 @dataclass(frozen=True)
@@ -164,40 +173,40 @@ class Client:
         )
 
     async def get(self, urls: Sequence[str]) -> Outcome:
-        """The first of these addresses that exists; at most patience + deadline seconds."""
-        end = time.monotonic() + self.limits.patience
+        """The first of these addresses that exists; at most patience + deadline seconds, waits for a turn aside."""
         longest = self.limits.patience + self.limits.deadline
         outcome = Outcome("timeout", f"no answer within {longest:g} s of tries")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
+            async with asyncio.timeout(longest) as timeout:
+                patience = Patience(self.limits.patience, timeout)
                 for url in urls:
-                    outcome = await self._retry(url, end)
+                    outcome = await self._retry(url, patience)
                     if outcome.status not in _MAY_EXIST_ELSEWHERE:
                         break
         return outcome
 
-    async def _retry(self, url: str, end: float) -> Outcome:
-        """Ask until the answer is final, the retries are used up, or the next would start after `end`."""
+    async def _retry(self, url: str, patience: Patience) -> Outcome:
+        """Ask until the answer is final, or the retries or the patience are used up."""
         for attempt in range(self.limits.retries + 1):
-            outcome = await self._follow(url, end)
+            outcome = await self._follow(url, patience)
             if outcome.final or outcome.status not in RETRYABLE:
                 return outcome
             backoff = random.uniform(0, 0.5 * 2**attempt)  # full jitter
             is_last = attempt == self.limits.retries
-            if is_last or time.monotonic() + backoff > end:
+            if is_last or backoff > patience.left:
                 return outcome
             await asyncio.sleep(backoff)
         return outcome
 
-    async def _follow(self, url: str, end: float) -> Outcome:
+    async def _follow(self, url: str, patience: Patience) -> Outcome:
         for _ in range(1 + MAX_REDIRECTS):
-            outcome = await self._ask(url, end)
+            outcome = await self._ask(url, patience)
             if outcome.status != "redirect":
                 return outcome
             url = outcome.error or ""
         return Outcome("connection", f"more than {MAX_REDIRECTS} redirects")
 
-    async def _ask(self, url: str, end: float) -> Outcome:
+    async def _ask(self, url: str, patience: Patience) -> Outcome:
         """One request, when its host is open and the caller has read enough of what came before."""
         try:
             target = URL(url)
@@ -208,18 +217,19 @@ class Client:
             return Outcome(
                 "refused", f"only http and https are fetched, found {url[:80]!r}"
             )
-        async with self._hosts[host]:
-            entered = await self._gate.enter(host, end - time.monotonic())
+        async with patience.turn(self._hosts[host]):
+            entered = await self._gate.enter(host, patience.left)
             if entered == "closed":
                 return Outcome(
                     "http_429",
                     f"{host} asked for a longer pause than this run waits; fetch again later",
                 )
             pause: float | None = 0.0
-            while self._is_paused() or self._backlog() > self._unread:
-                await asyncio.sleep(BACKLOG_SECONDS)
+            with patience.stopped():
+                while self._is_paused() or self._backlog() > self._unread:
+                    await asyncio.sleep(BACKLOG_SECONDS)
             try:
-                async with self._all:
+                async with patience.turn(self._all):
                     outcome = await self._request(target, host)
                 pause = outcome.pause
             finally:

@@ -127,6 +127,56 @@ def test_smaller_sizes_are_asked_for_when_the_original_is_refused() -> None:
         assert [path for _, path in host.log] == ["/orig", "/4096", "/large"]
 
 
+def test_smaller_sizes_are_asked_for_when_the_original_cannot_be_made() -> None:
+    with Host({"/orig": 504, "/4096": 404, "/large": image()}) as host:
+        urls = [f"{host.url}/{name}" for name in ("orig", "4096", "large")]
+        assert get(*urls, host=host).status == "success"
+        assert host.hits["/orig"] == 3
+    with Host({"/orig": 504, "/large": 503}) as host:
+        urls = [f"{host.url}/{name}" for name in ("orig", "large")]
+        assert get(*urls, host=host).status == "http_5xx"
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_the_wait_for_a_turn_is_no_time_of_the_host(connections: int) -> None:
+    """The queue takes longer than one photo may."""
+    limits = Limits(deadline=0.5, patience=0.3, retries=1)
+    photos = 8 * connections
+
+    def slow(handler: Handler) -> None:
+        time.sleep(0.2)
+        handler.reply(200, image())
+
+    async def many(host: Host, paused: list[float]) -> list[Outcome]:
+        def is_paused() -> bool:
+            return time.monotonic() < paused[0]
+
+        options = {"connections": connections, "limits": limits, "is_paused": is_paused}
+        async with Client(allow=("127.0.0.1",), **options) as client:
+            return await asyncio.gather(
+                *(client.get([f"{host.url}/{n}"]) for n in range(photos))
+            )
+
+    with Host({f"/{n}": slow for n in range(photos)}) as host:
+        started = time.monotonic()
+        # Nor is a pause of this run, as when all photos fail alike.
+        outcomes = asyncio.run(many(host, [started + 1]))
+    assert time.monotonic() - started > 1 + 8 * 0.2
+    assert {outcome.status for outcome in outcomes} == {"success"}
+
+
+def test_a_host_that_never_answers_takes_no_longer_than_its_patience() -> None:
+    limits = Limits(deadline=0.4, patience=0.6, retries=9)
+
+    def silent(handler: Handler) -> None:
+        time.sleep(2)
+
+    with Host({"/a": silent}) as host:
+        started = time.monotonic()
+        assert get(f"{host.url}/a", host=host, limits=limits).status == "timeout"
+        assert time.monotonic() - started < 1.5
+
+
 def test_retry_after_is_waited_for_and_one_request_goes_first() -> None:
     first: list[float] = []
 
