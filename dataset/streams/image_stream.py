@@ -133,7 +133,7 @@ class ImageStream(IterableDataset[Any]):
 
     def _places(self) -> dict[str, Any]:
         """What decides which image is at a position of an epoch."""
-        places = {
+        places: dict[str, Any] = {
             "images": len(self._table),
             "seed": self.seed,
             "shuffle": self.shuffle,
