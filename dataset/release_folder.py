@@ -190,20 +190,46 @@ def read_liked(folder: AnyPath) -> dict[str, Any]:
 
     Also when it names a file outside the folder, or one is a link that leads there.
     """
-    path = Path(folder).expanduser().absolute() / MANIFEST
-    manifest = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if manifest.get("dataset") != LIKED:
+    path = Path(folder).expanduser().absolute()
+    manifest = read_liked_manifest(path)
+    missing = missing_files(path, manifest)
+    if missing:
         raise ValueError(
-            f"{path.parent} is not a set of liked images: `twigma liked` makes one"
+            f"{path} is incomplete: {missing[0]} is missing; re-create it with `twigma liked`"
         )
+    untrusted_names.refuse_links(path, manifest["files"])
+    return manifest
+
+
+def read_liked_manifest(folder: AnyPath) -> dict[str, Any]:
+    """The MANIFEST.json of a fine-tuning set that may be incomplete; ValueError when the folder does not hold one.
+
+    Also when it names a file outside the folder.
+    """
+    path = Path(folder).expanduser().absolute() / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise _not_liked(path, f"no {MANIFEST} there") from None
+    except (OSError, ValueError) as error:
+        raise _not_liked(path, f"its {MANIFEST}: {error}") from None
+    ours = isinstance(manifest, dict) and manifest.get("dataset") == LIKED
+    if not ours or not isinstance(manifest.get("files"), dict):
+        raise _not_liked(path, f"its {MANIFEST} is not ours")
     untrusted_names.refuse_paths(manifest["files"], str(path))
-    for name in manifest["files"]:
-        if not (path.parent / name).exists():
-            raise ValueError(
-                f"{path.parent} is incomplete: {name} is missing; re-create it with `twigma liked`"
-            )
-    untrusted_names.refuse_links(path.parent, manifest["files"])
     return dict(manifest)
+
+
+def missing_files(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """The files of a manifest that its folder lacks."""
+    return [name for name in manifest["files"] if not (folder / name).exists()]
+
+
+def _not_liked(path: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"{path.parent} is not a set of liked images ({reason}): `twigma liked` makes one, in a folder that is "
+        "missing or empty"
+    )
 
 
 # ------------------------------------------------------------------ contents

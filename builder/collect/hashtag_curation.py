@@ -86,8 +86,7 @@ def curate(
     known: set[str] = set()
     rounds: list[pd.DataFrame] = []
     while True:
-        table = candidates(tags, len(posts), chosen)
-        table = table[~table["hashtag"].isin(known)]
+        table = candidates(tags, len(posts), chosen, known)
         table = table.assign(round=len(rounds) + 1)
         table = table.merge(answers, how="left", on="hashtag")
         rounds.append(table)
@@ -104,10 +103,13 @@ def curate(
     return result[[*first, *result.columns.drop(first)]]
 
 
-def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataFrame:
+def candidates(
+    tags: pd.DataFrame, posts: int, seeds: Sequence[str], known: Iterable[str] = ()
+) -> pd.DataFrame:
     """Hashtags on at least 5 posts together with a seed, most often together first, at most 40 (of `posts` posts).
 
-    `tags` has a row per post and hashtag (id, hashtag). Columns: hashtag, posts, together, p_seed, p_low, p_high, lift.
+    Those of earlier rounds (`known`) are left out and take no place. `tags` has a row per post and hashtag (id,
+    hashtag). Columns: hashtag, posts, together, p_seed, p_low, p_high, lift.
     """
     is_seed = tags["hashtag"].isin(list(seeds))
     seeded = tags.loc[is_seed, "id"].unique()
@@ -117,6 +119,7 @@ def candidates(tags: pd.DataFrame, posts: int, seeds: Sequence[str]) -> pd.DataF
     together = beside.groupby("hashtag")["id"].nunique().rename("together")
     table = pd.concat([carry, together], axis=1).dropna().astype(int).reset_index()
     table = table[table["together"] >= LEAST]
+    table = table[~table["hashtag"].isin(list(known))]
     table = table.sort_values(["together", "hashtag"], ascending=[False, True])
     table = table.head(MOST)
     table["p_seed"] = table["together"] / table["posts"]

@@ -60,6 +60,7 @@ from twigma.core.files import file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.release_folder import missing_files, read_liked_manifest
 from twigma.dataset.selections import Selection as SelectedImages
 from twigma.rehydrate.posts.removed_ids import read_removed
 
@@ -104,7 +105,7 @@ def liked(
     seed: int = 0,
     select: Path | str | None = None,
 ) -> Liked:
-    """Write the liked images of a working folder to `out`; nothing is written when the set there is up to date.
+    """Write the liked images of a working folder to `out`; nothing is written when the set there is current.
 
     In it are images with likes in the top 1 - `quantile` of posts with as many followers at about the same time, at
     most `per_author` of an author; or `everything`, whatever its likes. All have a text (`captions`: BLIP's "caption",
@@ -253,7 +254,7 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
     versions = [REVISION, twigma.__version__]
     inputs = fingerprint([written.to_pylist(), about, versions])
     manifest_file = out / "MANIFEST.json"
-    if manifest_file.exists() and twigma.read_liked(out)["inputs"] == inputs:
+    if manifest_file.exists() and _is_current(out, inputs):
         return file_sha256(manifest_file)
     facts = Facts(
         name=out.name,
@@ -279,6 +280,12 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
     return file_sha256(manifest_file)
 
 
+def _is_current(out: Path, inputs: str) -> bool:
+    """Whether the set in `out` was made from these inputs and is complete."""
+    manifest = read_liked_manifest(out)
+    return manifest.get("inputs") == inputs and not missing_files(out, manifest)
+
+
 def _files(folder: Path) -> dict[str, dict[str, Any]]:
     """Every file in a folder by its relative path, with bytes and SHA-256."""
     files = {}
@@ -290,11 +297,11 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _refuse_foreign(out: Path, work: Workspace) -> None:
-    """ValueError unless `out` is missing, empty, or a set of ours with nothing beside it."""
+    """ValueError unless `out` is missing, empty, or a set of ours, complete or not, with nothing beside it."""
     owned_folders.require_apart(out, work.path)
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
-    twigma.read_liked(out)
+    read_liked_manifest(out)
     made = owned_folders.recognize(out)
     others = [] if made is None else owned_folders.foreign(made)
     if others:

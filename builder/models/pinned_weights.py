@@ -43,6 +43,10 @@ LOADING_ERRORS = (
     AssertionError,
     ImportError,
     OSError,
+    RuntimeError,  # torch's, where weights have other names or shapes
+)
+LONGEST_REASON = (
+    300  # characters of such an error that are shown: torch names every weight
 )
 
 
@@ -229,6 +233,7 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
 def loading(what: str) -> Iterator[None]:
     """Load a model offline, whatever its files ask for; an error in them becomes one sentence that names `what`."""
     from huggingface_hub import constants
+    from safetensors import SafetensorError
 
     with _hub:
         before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -236,9 +241,18 @@ def loading(what: str) -> Iterator[None]:
             yield
         except ModuleNotFoundError:
             raise
-        except LOADING_ERRORS as error:
-            first_line = str(error).split("\n")[0].strip()
-            reason = first_line or type(error).__name__
-            raise ValueError(f"{what} cannot be loaded: {reason}") from error
+        except (SafetensorError, *LOADING_ERRORS) as error:
+            raise ValueError(f"{what} cannot be loaded: {_reason(error)}") from error
         finally:
             constants.HF_HUB_OFFLINE = before
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, and the second where a colon announces it; of bounded length."""
+    lines = [line.strip() for line in str(error).split("\n")]
+    reason = lines[0]
+    if reason.endswith(":") and len(lines) > 1:
+        reason = f"{reason} {lines[1]}"
+    if len(reason) > LONGEST_REASON:
+        reason = f"{reason[:LONGEST_REASON]}…"
+    return reason or type(error).__name__

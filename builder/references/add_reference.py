@@ -169,12 +169,15 @@ def _add_file(record: Record, request: _Request, key: str, path: Path) -> None:
         if before.get("sha256") == facts["sha256"]:
             return
     add = ADDERS[kind]
-    record.add_file(key, {**add(record, request, path), **facts})
+    stem = record.stem_of(key, path)
+    record.add_file(key, {**add(record, request, path, stem), **facts})
     if path.parent == record.downloads:
         path.unlink(missing_ok=True)
 
 
-def _add_images(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+def _add_images(
+    record: Record, request: _Request, path: Path, stem: str
+) -> dict[str, Any]:
     if path.parent == record.downloads and path.suffix.lower() == ".tar":
         # It is registered where it is, and downloads are deleted.
         tar = Workspace(record.folder).shards.absolute() / f"from_{path.name}"
@@ -206,7 +209,9 @@ def _note_groups(record: Record, request: _Request, path: Path) -> None:
         )
 
 
-def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+def _add_vectors(
+    record: Record, request: _Request, path: Path, stem: str
+) -> dict[str, Any]:
     if request.model is None:
         raise ValueError(
             f"{path} holds embeddings: name with --model the model that made them, such as ViT-L-14/openai"
@@ -222,7 +227,7 @@ def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any
     groups = file_readers.groups(path, request.group)
     provenance = {
         **made_by,
-        "file": path.stem,
+        "file": stem,
         "sha256_of_file": file_sha256(path),
     }
     first = sum(int(facts.get("parts", 0)) for facts in record.files.values())
@@ -243,10 +248,12 @@ def _add_vectors(record: Record, request: _Request, path: Path) -> dict[str, Any
             f"{path}: {added.unusable:,} of {added.rows:,} rows are all zeros or not finite and have no embedding; "
             f"the first is row {added.first_unusable}, counted from 0"
         )
-    return {"rows": added.rows, "parts": added.parts}
+    return {"rows": added.rows, "parts": added.parts, "stem": stem}
 
 
-def _add_texts(record: Record, request: _Request, path: Path) -> dict[str, Any]:
+def _add_texts(
+    record: Record, request: _Request, path: Path, stem: str
+) -> dict[str, Any]:
     if request.group is not None:
         raise ValueError(
             f"--group {request.group} is of images and embeddings, and {path} holds texts: leave --group out"
@@ -254,8 +261,8 @@ def _add_texts(record: Record, request: _Request, path: Path) -> dict[str, Any]:
     texts = text_files.texts(path, request.column, whole_words=request.whole_words)
     if not texts:
         raise ValueError(f"{path} holds no text")
-    record.count("texts", add_texts(record.folder, record.name, texts, path.stem))
-    return {"rows": len(texts)}
+    record.count("texts", add_texts(record.folder, record.name, texts, stem))
+    return {"rows": len(texts), "stem": stem}
 
 
 ADDERS = {"images": _add_images, "embeddings": _add_vectors, "texts": _add_texts}

@@ -3,6 +3,7 @@
 Used by `twigma reference add`.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -201,13 +202,28 @@ def _unit(rows: np.ndarray) -> tuple[Half, np.ndarray]:
 
 
 def add_texts(work: AnyWorkspace, name: str, texts: Sequence[str], stem: str) -> int:
-    """Write texts as rows of the set; how many."""
+    """Write texts as rows of the set, in place of those of this stem; how many.
+
+    Rows of the stem are there where the file was edited, or where a run was stopped before it was recorded.
+    """
     work = Workspace(work)
     names = [f"{stem}_{at:06}" for at in range(len(texts))]
     rows = pa.table({"image_name": names, "text": pa.array(texts, pa.string())})
     with work.lock_shards():
+        _drop_texts(work, stem)
         _extend(work, name, rows)
     return len(names)
+
+
+def _drop_texts(work: Workspace, stem: str) -> None:
+    """Drop the rows that `add_texts` wrote of a stem."""
+    if not work.images_file.exists():
+        return
+    table = read_parquet(work.images_file)
+    pattern = re.compile(rf"{re.escape(stem)}_[0-9]{{6,}}")
+    others = [not pattern.fullmatch(each) for each in table["image_name"].to_pylist()]
+    if not all(others):
+        write_parquet(work.images_file, table.filter(pa.array(others)), private=True)
 
 
 def _extend(work: Workspace, name: str, rows: pa.Table) -> None:
@@ -221,7 +237,8 @@ def _extend(work: Workspace, name: str, rows: pa.Table) -> None:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(repeated):
         raise ValueError(
-            f"{path}: two rows would have the name {repeated[0]['values']}: names must differ within a reference set"
+            f"{path}: two rows would have the name {repeated[0]['values']}: names must differ within a reference set; "
+            "rename the file where its rows are named after it, or add it to a set of another name"
         )
     # These rows belong to no post: each is its own, so that (id, image_name) stays a key.
     source = [name] * len(rows)

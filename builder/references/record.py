@@ -85,6 +85,21 @@ class Record:
                 f"{path} holds {kind}, but {self.folder} holds {self.about['kind']}: use another name"
             )
 
+    def stem_of(self, key: str, path: Path) -> str:
+        """What the rows of a file are named after: its stem, with a number where another file of the set has it."""
+        before = self.files.get(key, {})
+        if "stem" in before:
+            return str(before["stem"])
+        taken = set()
+        for other, facts in self.files.items():
+            if other != key:
+                taken.add(facts.get("stem", Path(other).stem))
+        stem, number = path.stem, 1
+        while stem in taken:
+            number += 1
+            stem = f"{path.stem}-{number}"
+        return stem
+
     def add_file(self, key: str, facts: dict[str, Any]) -> None:
         """Record a file whose content is in the set from now on."""
         self.files[key] = facts

@@ -200,7 +200,8 @@ def _network(model: Model) -> tuple[Any, Any]:
         )
     if folder is not None:
         weights = pinned_weights.weights_files(folder)[0]
-        open_clip.load_checkpoint(network, str(weights))
+        with pinned_weights.loading(f"the weights in {weights}"):
+            open_clip.load_checkpoint(network, str(weights))
     return network, transform
 
 

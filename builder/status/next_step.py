@@ -1,10 +1,18 @@
 """The one command to run next on a working folder, and why. Part of `twigma status`."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from twigma.builder.maps import FEWEST
-from twigma.builder.status.facts import NextStep, Progress, SearchFacts, ShardFacts
+from twigma.builder.stages.nsfw import model_of
+from twigma.builder.status.facts import (
+    NextStep,
+    Progress,
+    SearchFacts,
+    ShardFacts,
+    StageFacts,
+)
+from twigma.core.names import command_of, split_name
 from twigma.core.values import plural
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.accounting import (
@@ -45,15 +53,19 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
     release_command = "twigma release"
     for name, stage in facts["stages"].items():
         due = stage["to_do"] + stage["out_of_date"]
-        if name == "cluster" and 0 < due < FEWEST:
-            release_command += " --without cluster"
-        elif due:
-            models = ", ".join(stage["models"])
-            so_far = f"; so far with {models}" if models else ""
-            yield (
-                stage["command"],
-                f"{plural(due, 'image')} to do or out of date{so_far}",
-            )
+        if not due:
+            continue
+        command: str | None = stage["command"]
+        if name == "cluster" and due < FEWEST:
+            command = None
+        elif name == "nsfw":
+            command = _nsfw_command(facts["stages"])
+        if command is None:
+            release_command += f" --without {name}"
+            continue
+        models = ", ".join(stage["models"])
+        so_far = f"; so far with {models}" if models else ""
+        yield command, f"{plural(due, 'image')} to do or out of date{so_far}"
     release = facts["release"]
     unanswered = _unanswered(facts["ids"])
     if release is None:
@@ -65,6 +77,26 @@ def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]
         f"twigma analyze {shlex.quote(release['folder'])}",
         f"every stage is done, and so is the release{unanswered}",
     )
+
+
+def _nsfw_command(stages: Mapping[str, StageFacts]) -> str | None:
+    """The command that scores the images; None where no embeddings are of the model that the detector reads."""
+    detector_reads = model_of()
+    models = set(stages["nsfw"]["models"]) or {detector_reads}
+    command = command_of("nsfw")
+    possible = []
+    for name, stage in stages.items():
+        kind, label = split_name(name)
+        if kind == "embed" and not models.isdisjoint(stage["models"]):
+            possible.append(f"{command} --embedding {label}" if label else command)
+    if not possible:
+        return None
+    chosen = possible[0]
+    if stages["nsfw"]["command"] in possible:
+        chosen = stages["nsfw"]["command"]
+    if detector_reads not in models:
+        chosen += " --detector FILE"
+    return chosen
 
 
 def _unanswered(ids: IdCounts | None) -> str:

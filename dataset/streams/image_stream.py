@@ -33,6 +33,8 @@ WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not 
 BATCH = 256  # rows whose metadata become Python values together
 AHEAD = 2  # images that wait for a thread
 MOST_THREADS = 8  # as many pictures are held; they decode more than one loop can use
+# Those that were saved before `shuffle` and the rest were added have these alone.
+ALWAYS_IN_STATE = ("epoch", "images", "position", "seed")
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -88,6 +90,7 @@ class ImageStream(IterableDataset[Any]):
         self.epoch = 0
         self._position = 0  # images that were given
         self._resumes = False
+        self._resumed_workers: int | None = None
         self._open()
 
     def _open(self) -> None:
@@ -126,33 +129,44 @@ class ImageStream(IterableDataset[Any]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it."""
-        return {
-            "epoch": self.epoch,
-            "position": self._position,
+        return {"epoch": self.epoch, "position": self._position, **self._places()}
+
+    def _places(self) -> dict[str, Any]:
+        """What decides which image is at a position of an epoch."""
+        places: dict[str, Any] = {
             "images": len(self._table),
             "seed": self.seed,
+            "shuffle": self.shuffle,
+            "world_size": self.world_size,
+            "workers": _worker()[1],
         }
+        if self.shuffle:  # in order, windows change nothing
+            places["window"] = self.window
+        return places
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another stream of the same images was; ValueError where these are not the same."""
-        missing = self.state_dict().keys() - state.keys()
+        """Go on where another stream was; ValueError unless both have the same images, order and shares.
+
+        A state of an earlier version lacks `shuffle`, `window`, `world_size` and workers, so these are not compared.
+        """
+        missing = [name for name in ALWAYS_IN_STATE if name not in state]
         if missing:
             raise ValueError(
-                f"expected what `state_dict` of a stream returned, found no {', '.join(sorted(missing))} in it"
+                f"expected what `state_dict` of a stream returned, found no {', '.join(missing)} in it"
             )
-        for name, here in (("images", len(self._table)), ("seed", self.seed)):
-            if state[name] != here:
-                raise ValueError(
-                    f"this state is of a stream with {name} = {state[name]}, not {here}: the order "
-                    "differs, so it cannot be resumed; start the epoch again with `set_epoch`"
-                )
+        for name, here in self._places().items():
+            _require_same(name, state.get(name, here), here)
         self.epoch = state["epoch"]
         self._position = state["position"]
         self._resumes = True
+        self._resumed_workers = state.get("workers")
 
     def __iter__(self) -> Iterator[Any]:
         if not self._resumes:
             self._position = 0
+        elif self._resumed_workers is not None:
+            # The state may have been loaded before a DataLoader sent the stream to its workers.
+            _require_same("workers", self._resumed_workers, _worker()[1])
         self._resumes = False
         mine = self._order()[self._share()][self._position :]
         for columns, image in _by_threads(self._read, self._listed(mine), _threads()):
@@ -201,6 +215,15 @@ class ImageStream(IterableDataset[Any]):
             return columns, data
         with room(data):
             return columns, read_pixels(data)[1]
+
+
+def _require_same(name: str, saved: Any, here: Any) -> None:
+    """ValueError where what decides about the order or the shares is not as it was when the state was saved."""
+    if saved != here:
+        raise ValueError(
+            f"this state is of a stream with {name} = {saved}, not {here}: other images are at its position, so it "
+            "cannot be resumed; make the stream as it was, or start the epoch again with `set_epoch`"
+        )
 
 
 def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from twigma.builder.collect.hashtag_curation import (
     FIRST,
+    MOST,
     SHEET,
     curate,
     hashtags,
@@ -70,6 +71,18 @@ def test_counts_are_those_of_the_texts(posts):
         assert (row["p_low"], row["p_high"]) == pytest.approx(expected)
     assert table["lift"]["midjourney"] > 1.3 > table["lift"]["cat"]
     assert table["judged"].tolist() == [0, 0] and not table["passed"].any()
+
+
+def test_known_candidates_take_no_place_of_a_later_round():
+    """Forty hashtags fill the first round; with the one that passes come five more, which are on fewer posts."""
+    first = [f"first{number:02}" for number in range(MOST)]
+    later = [f"later{number}" for number in range(5)]
+    lists = [["aiart", *first]] * 20 + [[first[0], *later]] * 10
+    frame = pd.DataFrame({"id": [str(at) for at in range(30)], "hashtags": lists})
+    answers = {"hashtag": first[0], "item": range(20), "about_ai_images": "yes"}
+    table = curate(frame, ["aiart"], pd.DataFrame(answers))
+    rounds = table.set_index("hashtag")["round"]
+    assert rounds.to_dict() == dict.fromkeys(first, 1) | dict.fromkeys(later, 2)
 
 
 def test_a_sheet_has_the_first_twenty_posts(posts):

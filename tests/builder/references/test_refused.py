@@ -87,13 +87,27 @@ def test_a_refused_file_leaves_a_set_as_it_was(add, rows, tmp_path, monkeypatch)
     np.save("v.npy", rows)
     add("mine", "v.npy")
     before = read_vectors(tmp_path / "refs/mine")[0]
-    (tmp_path / "other").mkdir()
-    np.save("other/v.npy", rows[:3])  # rows of the same names
-    done = add("mine", "other/v.npy")
-    with pytest.raises(ValueError, match="two rows would have the name v_0000000"):
+    np.save("v.npy", rows[:3])  # edited: rows of the same names
+    done = add("mine", "v.npy")
+    expected = "two rows would have the name v_0000000: .*; rename the file"
+    with pytest.raises(ValueError, match=expected):
         done.failures.raise_any()
     assert len(read_vectors(tmp_path / "refs/mine")[0]) == len(before) == 6
     assert len(Workspace(tmp_path / "refs/mine").table("embed")) == 6
+
+
+def test_embeddings_of_one_name_in_two_folders_are_one_set(add, rows, tmp_path):
+    (tmp_path / "other").mkdir()
+    np.save("v.npy", rows)
+    np.save("other/v.npy", rows[:3])
+    add("mine", "v.npy", "other/v.npy").failures.raise_any()
+    names = Workspace(tmp_path / "refs/mine").table("embed")["image_name"].to_pylist()
+    assert [name for name in names if name.startswith("v-2_")] == [
+        "v-2_0000000",
+        "v-2_0000001",
+        "v-2_0000002",
+    ]
+    assert len(names) == 9
 
 
 def test_a_run_that_was_stopped_before_the_record_is_done_again(add, rows, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from support import releasing
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 import twigma
@@ -241,6 +241,74 @@ def test_a_state_of_other_images_is_refused(stream):
         stream().load_state_dict(stream(seed=1).state_dict())
     with pytest.raises(ValueError, match="found no epoch, images, position, seed in"):
         stream().load_state_dict({})
+
+
+@pytest.mark.parametrize(
+    ("saved", "here", "difference"),
+    [
+        ({"shuffle": True}, {}, "shuffle = True, not False"),
+        ({"shuffle": True}, {"shuffle": True, "window": 1}, "window = 8, not 1"),
+        (
+            {"rank": 0, "world_size": 4},
+            {"rank": 0, "world_size": 8},
+            "world_size = 4, not 8",
+        ),
+    ],
+)
+def test_a_state_of_another_order_or_share_is_refused(stream, saved, here, difference):
+    stopped = stream(**saved)
+    next(iter(stopped))
+    with pytest.raises(ValueError, match=f"a stream with {difference}: .*set_epoch"):
+        stream(**here).load_state_dict(stopped.state_dict())
+
+
+def test_what_does_not_change_the_order_may_change(stream):
+    stopped = stream(window=8, rank=0, world_size=2)
+    rows = iter(stopped)
+    seen = [next(rows)["image_name"] for _ in range(3)]
+    resumed = stream(window=1, rank=0, world_size=2)
+    resumed.load_state_dict(stopped.state_dict())
+    assert seen + names(resumed) == names(stream(rank=0, world_size=2))
+
+
+def test_a_state_of_an_earlier_version_is_resumed(stream):
+    whole = stream(shuffle=True, seed=3)
+    state = {"epoch": 2, "position": 5, "images": len(whole), "seed": 3}
+    resumed = stream(shuffle=True, seed=3)
+    resumed.load_state_dict(state)
+    whole.set_epoch(2)
+    assert names(resumed) == names(whole)[5:]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork", "ignore:'set_vital'")
+def test_a_state_of_another_number_of_workers_is_refused(stream):
+    stopped = stream()
+    next(iter(stopped))
+    resumed = stream()
+    resumed.load_state_dict(stopped.state_dict())
+    loader = DataLoader(resumed, batch_size=None, num_workers=2)
+    with pytest.raises(ValueError, match="a stream with workers = 1, not 2"):
+        next(iter(loader))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork", "ignore:'set_vital'")
+def test_a_worker_saves_the_number_of_workers(stream):
+    loader = DataLoader(StatesOfWorkers(stream()), batch_size=None, num_workers=2)
+    states = list(loader)
+    assert [state["workers"] for state in states] == [2, 2]
+    with pytest.raises(ValueError, match="a stream with workers = 2, not 1"):
+        stream().load_state_dict(states[0])
+
+
+class StatesOfWorkers(IterableDataset):
+    """The state of a stream after its first image, in every worker."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __iter__(self):
+        next(iter(self.images))
+        yield self.images.state_dict()
 
 
 @pytest.mark.parametrize(
