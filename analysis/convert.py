@@ -63,8 +63,13 @@ def _arrow_matrix(values: Any) -> Array:
         raise ValueError(
             f"expected a vector in every row, found {values.null_count} without one: drop these rows first"
         )
+    lengths = pc.min_max(pc.list_value_length(values)).as_py()
+    if lengths["min"] != lengths["max"]:
+        raise ValueError(
+            f"expected vectors of one length, found {lengths['min']} to {lengths['max']} numbers"
+        )
     flat = pc.list_flatten(values).to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(values), -1))
+    return np.asarray(flat.reshape(len(values), lengths["max"] or 0))
 
 
 def as_matrices(sets: Mapping[str, Any]) -> dict[str, Array]:

@@ -74,7 +74,12 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}, *, doi: str = "") -
     path = out / "results.json"
     if not path.exists():
         raise FileNotFoundError(f"no results at {path}: `twigma analyze` computes them")
-    content = json.loads(path.read_text("utf-8"))
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): run `twigma analyze` again"
+        ) from None
     if not owned_folders.is_report(content):
         raise ValueError(
             f"{path} is not of `twigma analyze`: nothing is written there; name a report"

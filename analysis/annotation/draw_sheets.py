@@ -26,6 +26,7 @@ from twigma.analysis.annotation.sheet_files import (
 )
 from twigma.analysis.inference.blocks import FEWEST as AUTHORS
 from twigma.analysis.inputs import load
+from twigma.analysis.inputs.annotation_sheets import require_free
 from twigma.analysis.measurement.estimates import CORRECTED, FEWEST, share
 from twigma.analysis.measurement.planning import (
     expected_width,
@@ -96,10 +97,7 @@ def draw_sheets(
     -------
     Drawn. FileExistsError where `out` has sheets; ValueError for a column that cannot be measured so.
     """
-    if (out / KEY).exists():
-        raise FileExistsError(
-            f"{out} has sheets already, which may be filled in: name another folder with --out"
-        )
+    require_free(out)
     question = _question(column, question)
     rows = distinct_images(load.read_rows(release, work), column)
     if len(rows) < 2:

@@ -5,6 +5,7 @@ image.
 """
 
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -21,6 +22,8 @@ from twigma.analysis.annotation.sheet_files import (
 from twigma.core.lists.sheets import read_sheet
 from twigma.core.safety import spreadsheet
 
+Cells = Mapping[str, str]  # of a row, by column
+
 
 class LabelStore:
     """The images of a folder of label sheets, and the labels of its annotators."""
@@ -36,9 +39,8 @@ class LabelStore:
         path = sheet_path(self.folder, annotator)
         with self._lock:
             if not path.exists():
-                self._write(path, self._order(path.stem), {})
-            order = self._order_of(path)
-            return order, read_labels(path, self.items).labels
+                self._write(path, {item: {} for item in self._order(path.stem)}, {})
+            return list(self._rows_of(path)), read_labels(path, self.items).labels
 
     def record(self, annotator: str, item: str, label: str) -> int:
         """Store a label, or take it back where it is empty; how many the annotator has. On disk when this returns.
@@ -58,7 +60,7 @@ class LabelStore:
             labels[item] = label
             if not label:
                 del labels[item]
-            self._write(path, self._order_of(path), labels)
+            self._write(path, self._rows_of(path), labels)
             return len(labels)
 
     def _order(self, name: str) -> list[str]:
@@ -67,16 +69,22 @@ class LabelStore:
         Random(name).shuffle(order)
         return order
 
-    def _order_of(self, path: Path) -> list[str]:
-        """As on the sheet; images that are not on it come last."""
+    def _rows_of(self, path: Path) -> dict[str, Cells]:
+        """The rows of a sheet by item, as they are on it; images that are not on it come last, without cells."""
         rows = read_sheet(path, ("item",)).rows
-        order = [cells["item"].strip() for _, cells in rows]
-        listed = set(order)
-        return order + [item for item in self.items if item not in listed]
+        listed: dict[str, Cells] = {cells["item"].strip(): cells for _, cells in rows}
+        return listed | {item: {} for item in self.items if item not in listed}
 
-    def _write(self, path: Path, order: list[str], labels: dict[str, str]) -> None:
-        rows = []
-        for item in order:
+    def _write(
+        self, path: Path, rows: Mapping[str, Cells], labels: Mapping[str, str]
+    ) -> None:
+        """Write a sheet with these labels; columns that people have added, such as a comment, stay."""
+        added = dict.fromkeys(name for cells in rows.values() for name in cells)
+        more = [name for name in added if name not in SHEET_COLUMNS]
+        written = []
+        for item, cells in rows.items():
             name = self.items[item].image_name
-            rows.append((item, name, "", labels.get(item, NONE)))
-        spreadsheet.write_rows(path, SHEET_COLUMNS, rows)
+            beside = [cells.get(column, "") for column in more]
+            label = labels.get(item, NONE)
+            written.append((item, name, cells.get("id", ""), label, *beside))
+        spreadsheet.write_rows(path, (*SHEET_COLUMNS, *more), written)

@@ -78,7 +78,7 @@ def _entry(
     null = smoothed_kl(null_row, null_column)
     p_null = tail_p(value, null)
     low, high = _limits(row, column, value)
-    if p_null > 0.05:
+    if p_null > 0.05 and np.isfinite(high):
         # What two samples of one distribution give holds zero.
         low = 0.0
     infinite = ((p > 0) & (q == 0)).any()

@@ -43,7 +43,7 @@ def sheets(
     -------
     Images on a sheet. ValueError when there are fewer than two clusters; FileExistsError when sheets are there.
     """
-    _require_free(out, annotators)
+    require_free(out)
     rows = load.load(release, None, {}).images.table
     columns.require(rows, NAMES, "sheets")
     names = columns.present(NAMES, rows.column_names)
@@ -68,17 +68,15 @@ def sheets(
     return len(key)
 
 
-def _require_free(out: Path, annotators: int) -> None:
-    """FileExistsError before any work when a file that would be written is there."""
-    if (out / KEY).exists():
+def require_free(out: Path) -> None:
+    """FileExistsError before any work where a folder has sheets, which may be filled in.
+
+    Their key may lie elsewhere, as people are not to see it.
+    """
+    if (out / KEY).exists() or any(out.glob("annotator-*")):
         raise FileExistsError(
             f"{out} has sheets already, which may be filled in: name another folder with --out"
         )
-    for number in range(1, annotators + 1):
-        if (out / f"annotator-{number}.csv").exists():
-            raise FileExistsError(
-                f"{out} has an annotator-{number}.csv already: name another folder with --out"
-            )
 
 
 def label_folders(folder: Path) -> list[Path]:

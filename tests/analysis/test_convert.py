@@ -34,8 +34,9 @@ def test_matrices_are_not_copied_and_vectors_must_fit():
     assert as_matrix(X) is X
     with pytest.raises(ValueError, match="found 1 without one"):
         as_matrix(pa.array([[1.0], None]))
-    with pytest.raises(ValueError, match="reshape"):
-        as_matrix(pa.array([[1.0], [2.0, 3.0]]))
+    with pytest.raises(ValueError, match="vectors of one length, found 1 to 3"):
+        as_matrix(pa.array([[1.0], [2.0, 3.0, 4.0]]))  # four numbers: two of two
+    assert as_matrix(pa.array([], pa.list_(pa.float32()))).shape == (0, 0)
 
 
 @pytest.mark.parametrize("kind", [list, np.array, pd.Series, pa.array])

@@ -389,3 +389,9 @@ def test_a_browser_shows_it_without_an_error_or_a_request(page, analysed, plante
     assert [url for url in tab.requests if not url.startswith("data:")] == [address]
     assert drawn
     assert (wide, narrow) == (1100, 380)
+
+
+def test_damaged_results_are_named(analysed, tmp_path):
+    (tmp_path / "results.json").write_text("{")
+    with pytest.raises(ValueError, match=r"results\.json is damaged .* again"):
+        report(tmp_path)

@@ -214,8 +214,9 @@ def members_of(
     with TarTree(tar, tar.name) as tree:
         # What is damaged beside them was named when the tar was looked through.
         contents = look_through(tree, Failures())
-        contents.pictures = [name for name in contents.pictures if name in set(names)]
-        # Of the others was told then, too.
+        wanted = set(names)
+        contents.pictures = [name for name in contents.pictures if name in wanted]
+        # The others were named then, too.
         contents.left_out = left_out
         yield from read_pictures(tree, contents, failures)
 

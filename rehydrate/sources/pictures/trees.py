@@ -177,6 +177,7 @@ class ZipTree:
                 self.names.append(info.filename)
         most = ceiling(path.stat().st_size)
         if total > most:
+            self._zip.close()
             raise ValueError(
                 f"{path} would unpack to over {most:,} bytes, {RATIO} times its size"
             )

@@ -134,6 +134,21 @@ def test_labels_are_stored_undone_and_resumed(small):
         assert [each["item"] for each in other["items"]] != order
 
 
+def test_columns_that_people_added_stay(small):
+    path = small.folder / "annotator-1.csv"
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    comments = [f"=note {item}" for item in rows["item"]]
+    rows.assign(comment=comments, id="9").to_csv(path, index=False)
+    store = LabelStore(small.folder)
+    for label in ("1", "2", "1"):
+        assert store.record("1", "3", label) == 1
+    found = pd.read_csv(path, dtype=str, keep_default_na=False).set_index("item")
+    assert found.loc["3", "label"] == "1" and set(found["id"]) == {"9"}
+    notes = found["comment"].str.lstrip("'").to_dict()
+    assert notes == {item: f"=note {item}" for item in found.index}
+    assert list(found.index) == rows["item"].tolist()
+
+
 @pytest.mark.parametrize(
     ("call", "body", "sentence"),
     [

@@ -311,6 +311,12 @@ def test_a_score_of_another_scale_is_measured_above_a_value(planted):
 def test_nothing_filled_in_is_drawn_over(planted, sheets):
     with pytest.raises(FileExistsError, match="another folder with --out"):
         draw_sheets(planted.release, sheets, column="nsfw_score")
+    # The key lies elsewhere, so that annotators do not see it.
+    (sheets / "key.csv").unlink()
+    before = (sheets / "annotator-1.csv").read_bytes()
+    with pytest.raises(FileExistsError, match="another folder with --out"):
+        draw_sheets(planted.release, sheets, column="nsfw_score")
+    assert (sheets / "annotator-1.csv").read_bytes() == before
 
 
 def test_a_removal_takes_its_rows_out_of_the_sheets(sheets):

@@ -321,6 +321,8 @@ def test_one_owner_has_no_interval(rng):
     x, y = rng.normal(size=(2, 60, 4))
     table = kl_matrix({"a": x, "b": y}, 3, blocks={"a": np.zeros(60)})
     assert table["high"].isna().all() and np.isfinite(table["kl"]).all()
+    # Nor half of one, where the two sets are of one distribution.
+    assert table["low"].isna().all() and (table["p_permutation"] > 0.05).any()
 
 
 def test_authors_are_divided_together(rng):
