@@ -125,7 +125,7 @@ def unlisted(work: Path) -> Iterator[Path]:
 
 
 def unfinished(work: Path) -> Iterator[Path]:
-    """What processes that were killed left of files of the list; `core/files.atomic` names it."""
+    """What processes that were killed left of files of the list; `atomic` of `core/files.py` names it."""
     for path in work.rglob(".*.partial"):
         partial = PARTIAL.fullmatch(path.name)
         if partial is None or Path("/proc", partial[2]).exists():
