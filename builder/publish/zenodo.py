@@ -12,6 +12,7 @@ from pathlib import Path
 import twigma
 from twigma.builder.publish import publications
 from twigma.builder.publish.publications import Place, Publication
+from twigma.builder.publish.removed_rows import RemovedRows
 from twigma.builder.publish.zenodo_calls import Record
 from twigma.builder.publish.zenodo_client import (
     Zenodo,
@@ -72,13 +73,14 @@ def publish_zenodo(
     It becomes the next version of `record`, else of the record that was published from `work` before; without either
     a new one is made, of what the release says it is. A draft that an earlier run left is taken up again. The token is
     $ZENODO_TOKEN. What needs none is refused without `go`, too. Raises ValueError when the folder is no complete
-    release, is too large for a record, names no creators for a new one, or the record has this version with other
-    files; FileNotFoundError when there is no such record, PermissionError when Zenodo refuses the token, RuntimeError
-    when another process publishes, OSError when Zenodo does not answer.
+    release, still holds rows that were removed, is too large for a record, names no creators for a new one, or the
+    record has this version with other files; FileNotFoundError when there is no such record, PermissionError when
+    Zenodo refuses the token, RuntimeError when another process publishes, OSError when Zenodo does not answer.
     """
     release = Path(release)
     twigma.check_files(release)
     check_privacy(release)
+    RemovedRows(release, work)  # refuses a release that still holds any
     version = str(twigma.read_manifest(release)["version"])
     files = local_files(release)
     server = url or (SANDBOX if sandbox else ZENODO)

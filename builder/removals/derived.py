@@ -6,7 +6,6 @@ analyze` left of a report that is named, or beside the working folder where it n
 """
 
 import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ import pyarrow.parquet as pq
 
 from twigma.builder.release.version_history import remember
 from twigma.builder.removals import erase_lists
+from twigma.builder.removals.text_search import TextSearch
 from twigma.core.safety import folder_replacement, owned_folders, unfinished_reports
 from twigma.core.workspace import AnyWorkspace, inventory
 from twigma.rehydrate.posts.removed_ids import Removed
 
-NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{1,20}(?![0-9A-Za-z])")
 TEXTS = (".json", ".jsonl", ".csv", ".html", ".md", ".txt", ".toml")
 EXPECTED = "release, report, set of liked images or folder of sheets"
 
@@ -167,9 +166,9 @@ def mentions(path: Path, names: Collection[str]) -> bool:
         return _parquet_holds(path, names)
     if path.suffix not in TEXTS:
         return False
-    wanted = {name.encode() for name in names}
-    with path.open("rb") as file:
-        return any(not wanted.isdisjoint(NUMBER.findall(line)) for line in file)
+    search = TextSearch(names)
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return any(map(search.finds, file))
 
 
 def _parquet_holds(path: Path, names: Collection[str]) -> bool:

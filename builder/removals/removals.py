@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.publish.publications import spaces, update_command
-from twigma.builder.release.row_filter import STAGES
 from twigma.builder.removals import erase, erase_shards
 from twigma.builder.removals.derived import (
     check,
@@ -145,11 +144,15 @@ def _found_any(receipt: Receipt) -> bool:
 
 
 def _locks(work: Workspace) -> Iterator[AbstractContextManager[None]]:
-    """Everything that writes what is erased: a stage at work would write an image's columns after they were erased."""
+    """Everything that writes what is erased, or has read it and will write it again.
+
+    A stage at work would write an image's columns after they were erased. A run that waits for an answer, "Buy this?",
+    has left out what was removed before it asked: it would note an id that is removed meanwhile, and ask X for it.
+    """
+    yield work.lock_run()
     yield work.lock_shards()
     yield work.lock_ledger()
-    for stage in work.with_named([*STAGES, "texts"]):
-        yield work.lock_stage(stage)
+    yield work.lock_columns()
 
 
 def _require_work(work: Path) -> None:

@@ -7,7 +7,8 @@ the name of an image is.
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from twigma.builder.removals.derived import NUMBER, Derived, mentions
+from twigma.builder.removals.derived import Derived, mentions
+from twigma.builder.removals.text_search import TextSearch
 from twigma.core import columns
 from twigma.core.lists.sheets import SAVED, read_sheet, saved_sheets
 from twigma.core.workspace import inventory
@@ -52,11 +53,14 @@ def _holds(path: Path, names: Collection[str]) -> bool:
         label = columns.find_label_column(sheet.names)
     except (OSError, ValueError):
         return mentions(path, names)  # no sheet of ours: a text like any other
+    search = TextSearch(names)
     for _, cells in sheet.rows:
         for name, cell in cells.items():
             if name in NO_IDS or name == label:
                 continue
-            if _names(cell, name in IDS, names):
+            if name in IDS and cell.strip("' ") in names:
+                return True
+            if name not in IDS and search.finds(cell):
                 return True
     return False
 
@@ -68,11 +72,3 @@ def _is_sheet(path: Path) -> bool:
     if path.name == inventory.SHEETS_KEY or path.name.startswith("annotator-"):
         return True
     return path in saved_sheets(path.with_name(inventory.HASHTAG_SHEET))
-
-
-def _names(cell: str, is_id: bool, names: Collection[str]) -> bool:
-    """Whether a cell is one of these ids or, in a column of any text, holds one."""
-    if is_id:
-        return cell.strip("' ") in names
-    found = NUMBER.findall(cell.encode())
-    return any(number.decode() in names for number in found)

@@ -4,6 +4,7 @@ Sidecars and manifests stay, so that every count, and every stage that reads col
 which day the pictures went, before they go: a run that is stopped in between leaves tars that the next one deletes.
 """
 
+import contextlib
 import datetime
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -40,23 +41,27 @@ def free_pictures(
 
     `without` names stages of OF_PICTURES that are not wanted. Tars of the user's own, which `twigma add` registered
     where they are, stay. ValueError for another stage, and when a shard is damaged; FileNotFoundError without shards;
-    RuntimeError while a fetch runs.
+    RuntimeError while a fetch runs, and with `go` also while a stage does.
     """
     work = Workspace(work)
-    stages = [name for name in work.with_named(STAGES) if _reads_pictures(name)]
-    unknown = sorted(set(without) - set(stages))
-    if unknown:
-        raise ValueError(f"without: expected stages among {stages}, found {unknown}")
     if not work.shards.is_dir():
         raise FileNotFoundError(f"no shards in {work}: there is nothing to free")
-    with work.lock_shards():
+    with contextlib.ExitStack() as held:
+        held.enter_context(work.lock_shards())
+        if go:
+            # A stage that has no part yet is not among those asked below.
+            held.enter_context(work.lock_columns())
+        stages = [name for name in work.with_named(STAGES) if _reads_pictures(name)]
+        unknown = sorted(set(without) - set(stages))
+        if unknown:
+            raise ValueError(
+                f"without: expected stages among {stages}, found {unknown}"
+            )
         finished = read_finished_shards(work)
         if finished.damaged:
             raise ValueError(finished.damaged[0])
-        stay = _reasons(
-            work, finished, [name for name in stages if name not in without]
-        )
-        return _free(work, finished, stay, go)
+        wanted = [name for name in stages if name not in without]
+        return _free(work, finished, _reasons(work, finished, wanted), go)
 
 
 def _reads_pictures(stage: str) -> bool:

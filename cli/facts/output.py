@@ -65,6 +65,15 @@ def show(facts: Mapping[str, object], lines: Iterable[str]) -> None:
         _echo(with_addresses(line, ctx))
 
 
+def show_beside_question(lines: Iterable[str]) -> None:
+    """Print what a question is about where it is asked, unless `show` has just printed it at the same terminal."""
+    ctx = click.get_current_context()
+    if DOCUMENT not in ctx.meta and sys.stdout.isatty():
+        return
+    for line in lines:
+        click.echo(with_addresses(line, ctx), err=True)
+
+
 def _write(document: Mapping[str, object], ctx: click.Context) -> None:
     """Print the document; nothing when the command ended before it knew any fact."""
     if len(document) == 1:

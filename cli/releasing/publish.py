@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twigma.cli.facts import json_option, show
+from twigma.cli.facts import json_option, show, show_beside_question
 from twigma.cli.options import HUB_URL, STORE_TO_READ, work_option
 from twigma.core.values import size_text
 
@@ -106,6 +106,7 @@ def hub(
         show({}, _plan_lines(plan, go))
         if not plan.places or erase_history or not is_terminal():
             return erase_history
+        show_beside_question(_place_lines(plan))
         question = "Erase them there, for good? The new version is sent in any case."
         return click.confirm(question, err=True)
 

@@ -3,8 +3,8 @@
 Imports what reads tables where it is used: a command can hold the lock of a folder first.
 """
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from twigma.core import locks
@@ -132,20 +132,37 @@ class Workspace(WorkspacePaths):
         )
         return locks.alone(self.path / ".publications.lock", busy)
 
-    def lock_stage(
-        self, stage: str, *, shared: bool = False
-    ) -> AbstractContextManager[None]:
-        """Hold the columns of a stage; RuntimeError when another process writes them.
+    def lock_columns(self) -> AbstractContextManager[None]:
+        """Hold the columns of every stage, also of names that have no part yet; RuntimeError when any is being written.
+
+        A list of stages to lock would miss those that begin meanwhile.
+        """
+        self.require()
+        busy = f"another process is writing columns in {self}: wait for it, or stop it first"
+        return locks.alone(self.columns_lock_file, busy)
+
+    @contextmanager
+    def lock_stage(self, stage: str, *, shared: bool = False) -> Iterator[None]:
+        """Hold the columns of a stage; RuntimeError when another process writes them, or holds those of every stage.
 
         `shared`: with others that hold them so, each of which writes a slice of its own. FileNotFoundError where there
         is no such folder: a stage adds to one, and a name spelt wrong makes none.
         """
         self.require()
+        erased = (
+            f"`twigma removals` or `twigma free` is at work in {self}: "
+            "wait for it, or stop it first"
+        )
         busy = (
             f"another process is writing the columns of `{command_of(stage)}` in {self}: "
             "wait for it, or stop it first"
         )
-        return locks.alone(self.stage_lock_file(stage), busy, shared=shared)
+        file = self.stage_lock_file(stage)
+        with (
+            locks.alone(self.columns_lock_file, erased, shared=True),
+            locks.alone(file, busy, shared=shared),
+        ):
+            yield
 
     def lock_models(self) -> AbstractContextManager[None]:
         """Hold the notes on models, after whoever holds them now."""

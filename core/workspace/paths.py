@@ -236,6 +236,11 @@ class WorkspacePaths(os.PathLike[str]):
         """Locked by whoever writes pages and the ledger."""
         return self.path / ".ledger.lock"
 
+    @property
+    def columns_lock_file(self) -> Path:
+        """Locked by all who write columns together, or alone by whoever takes columns or pictures away."""
+        return self.path / ".columns.lock"
+
     def stage_lock_file(self, stage: str) -> Path:
         """Locked by whoever writes the columns of a stage."""
         return self.path / f".{stage}.lock"

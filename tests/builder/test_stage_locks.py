@@ -22,6 +22,8 @@ from support.staging import (
 )
 
 from twigma.builder.engine.engine import map_shards
+from twigma.builder.removals.removals import removals
+from twigma.builder.status.free_pictures import free_pictures
 from twigma.builder.status.status import running
 from twigma.cli import main
 from twigma.core.workspace import Workspace
@@ -71,7 +73,6 @@ def test_the_second_of_two_runs_is_refused_and_the_first_finishes(work):
         ("dedupe", "dedupe"),
         ("cluster", "cluster"),
         ("assign", "cluster"),
-        ("removals", "caption"),
     ],
 )
 def test_every_command_that_writes_columns_is_refused(work, tmp_path, command, stage):
@@ -80,9 +81,6 @@ def test_every_command_that_writes_columns_is_refused(work, tmp_path, command, s
         options += ["--model", str(tiny_clip(tmp_path / "clip")), "--device", "cpu"]
     elif command == "caption":
         options += ["--model", str(tiny_blip(tmp_path / "blip")), "--device", "cpu"]
-    elif command == "removals":
-        (tmp_path / "gone.txt").write_text("3\n")
-        options += [str(tmp_path / "gone.txt")]
     elif command == "nsfw":
         options += ["--detector", str(NSFW)]
         rows = units(np.random.default_rng(0), 8)
@@ -95,4 +93,47 @@ def test_every_command_that_writes_columns_is_refused(work, tmp_path, command, s
     assert result.exit_code == 1
     assert f"writing the columns of `twigma {stage}`" in result.output
     assert sorted(work.rglob("*.arrow")) == before
+
+
+NEW = "caption-new"  # a stage of which no part is written yet
+
+
+@pytest.mark.parametrize("stage", ["caption", "texts", NEW])
+@pytest.mark.parametrize("shared", [False, True], ids=["whole", "slice"])
+def test_nothing_is_removed_while_columns_are_written(work, stage, shared):
+    with (
+        Workspace(work).lock_stage(stage, shared=shared),
+        pytest.raises(RuntimeError, match=f"is writing columns in {work}: wait"),
+    ):
+        removals(work, ["3"])
     assert not (work / "removed.json").exists()
+    assert removals(work, ["3"]).images == 1
+
+
+def test_nothing_is_removed_while_a_run_waits_for_an_answer(work):
+    with (
+        Workspace(work).lock_run(),
+        pytest.raises(RuntimeError, match="another run is at work"),
+    ):
+        removals(work, ["3"])
+    assert not (work / "removed.json").exists()
+
+
+def test_no_pictures_are_freed_while_columns_are_written(work):
+    write_embeddings(work, units(np.random.default_rng(0), 8), list("01234567"))
+    tar = work / "shards/00000.tar"
+    with Workspace(work).lock_stage(NEW):
+        with pytest.raises(RuntimeError, match=f"is writing columns in {work}: wait"):
+            free_pictures(work, without=["caption"], go=True)
+        assert free_pictures(work).before == 0  # looking is free
+    assert tar.exists()
+
+
+def test_no_stage_begins_while_rows_are_erased(work):
+    sentence = f"`twigma removals` or `twigma free` is at work in {work}: wait"
+    with (
+        Workspace(work).lock_columns(),
+        pytest.raises(RuntimeError, match=sentence),
+    ):
+        map_shards(work, NEW, {}, start_measuring, desc=NEW)
+    assert not (work / "columns" / NEW).exists()

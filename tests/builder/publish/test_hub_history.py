@@ -247,6 +247,22 @@ def test_the_command_names_the_places_and_asks_at_a_terminal(
     assert not named(hub)
 
 
+def test_the_question_is_asked_beside_what_it_is_about(
+    hub, work, twigma, removed, monkeypatch
+):
+    """Standard output goes into a file here, or is one JSON document."""
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    monkeypatch.setenv("TWIGMA_HUB_URL", hub.url)
+    monkeypatch.setattr("twigma.cli.releasing.publish.is_terminal", lambda: True)
+    words = ["publish", "hub", REPO, str(twigma), "--work", str(work), "--go"]
+    for options in ([], ["--json"]):
+        asked = CliRunner().invoke(main, [*words, *options], input="n\n")
+        assert asked.exit_code == 0, asked.output
+        listed, _, _ = asked.stderr.partition("Erase them there, for good?")
+        assert "  tag v1.0.0: 1 removed row\n" in listed
+    assert named(hub)
+
+
 def test_the_option_needs_no_terminal(hub, work, twigma, removed, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", hub.token)
     monkeypatch.setenv("TWIGMA_HUB_URL", hub.url)

@@ -346,6 +346,15 @@ def test_authors_are_needed_to_send_and_to_look(go, zenodo, publish, twigma):
     assert not zenodo.records and not zenodo.log
 
 
+@pytest.mark.parametrize("go", [False, True])
+def test_a_release_made_before_a_removal_is_refused(go, zenodo, publish, tmp_path):
+    work = releasing.make_work(tmp_path / "publishing")
+    releasing.remove(work, releasing.media_id(5))
+    with pytest.raises(ValueError, match=r"still holds 1 ids .*removed\.json.*release"):
+        publish(go=go)
+    assert not zenodo.records and not zenodo.log
+
+
 def test_a_release_without_authors_may_continue_a_record(publish, twigma, tmp_path):
     first = publish()
     next_release(twigma, tmp_path)
