@@ -76,15 +76,17 @@ def cluster_name(label: float) -> str:
 
 
 def _months(frame: pd.DataFrame) -> Channel | None:
-    """Calendar months, those without an image between the first and the last included."""
+    """Calendar months, or years where there are too many of them; those without an image between are included."""
     if "created_at" not in frame or frame["created_at"].notna().sum() == 0:
         return None
     months = month_labels(frame["created_at"])
     known = months.dropna()
     every = months_between(known.min(), known.max())
     if len(every) > MOST_CATEGORIES:
-        years = frame["created_at"].dt.year
-        return category("month", "Year", years.dropna().astype(int).astype(str), [])
+        years = months.str[:4]
+        first, last = int(every[0][:4]), int(every[-1][:4])
+        every_year = [f"{year:04d}" for year in range(first, last + 1)]
+        return category("month", "Year", years, every_year)
     return category("month", "Month", months, every)
 
 

@@ -68,7 +68,19 @@ def compute_posts(data: Inputs, settings: Settings) -> Result:
         tables["survival"] = data.lost
         values |= entries(data.lost, "survival", ["stratum"], "share")
     n = int(months[counted].sum())
-    return Result(n, tables, values, weighting_notes(data.images))
+    notes = (*weighting_notes(data.images), *_not_asked_notes(data.not_asked))
+    return Result(n, tables, values, notes)
+
+
+def _not_asked_notes(count: int) -> tuple[str, ...]:
+    """That ids of the list were never looked up, as when the budget was spent; empty where all were."""
+    if not count:
+        return ()
+    verb = "was" if count == 1 else "were"
+    ids = plural(count, "id")
+    return (
+        f"{ids} of the list {verb} never looked up: this says nothing of them, and they do not count as lost.",
+    )
 
 
 def draw_posts(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
@@ -157,7 +169,7 @@ def _survival(results: Results) -> list[Table]:
     for row in records(results.tables["survival"]):
         share = percents(row.share, row.low, row.high)
         rows.append((row.stratum, row.listed, row.found, share, row.weight, row.pooled))
-    header = ("Stratum", "Listed", "Found", "Left [95%]", "Weight", "Of its month")
+    header = ("Stratum", "Looked up", "Found", "Left [95%]", "Weight", "Of its month")
     caption = "Posts of the id list that are left, by month or month and cluster"
     return [table(caption, header, rows, folded=True)]
 

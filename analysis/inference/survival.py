@@ -1,8 +1,9 @@
 """Posts of the id list that were lost since: how many of each stratum are left, and how many each of those represents.
 
 A working folder knows the list it is for (`ids.parquet`, with a stratum such as `2022-07/3`) and the outcome of
-every id (`ledger.sqlite`). Where losses differ between months or themes, what is left is no picture of the list;
-weighted by listed/found of its stratum it is. `twigma analyze --work WORK` does so, and writes the table `survival`.
+every id that was looked up (`ledger.sqlite`). Where losses differ between months or themes, what is left is no picture
+of the list; weighted by listed/found of its stratum it is. Of ids that were never looked up, as when the budget was
+spent, nothing is known: they are left out. `twigma analyze --work WORK` does so, and writes the table `survival`.
 """
 
 import numpy as np
@@ -13,27 +14,48 @@ import pyarrow.parquet as pq
 
 from twigma.analysis.inference.proportions import wilson
 from twigma.core.workspace import AnyWorkspace, Workspace
-from twigma.rehydrate.ledger.reader import found_posts
+from twigma.rehydrate.ledger.reader import view_ledger
+from twigma.rehydrate.posts.page_content import EXISTS
 
 COLUMN = "survival_weight"
 FEWEST = 5  # posts left in a stratum; with fewer, the weight of its month is taken
 
 
-def survival(work: AnyWorkspace) -> tuple[pd.DataFrame, pa.Table] | None:
-    """What is left of the list of a working folder; None where it has no list, no ledger, or nothing was lost.
+def listed_outcomes(work: AnyWorkspace) -> pd.DataFrame | None:
+    """What is known of every id of a working folder's list; None where it has no list or no ledger.
 
     Returns
     -------
-    (strata, posts). strata has a row a stratum: stratum, listed, found, share, low, high (Wilson, 95%), weight =
-    listed/found, and `pooled`, whether that of its month, or of all, was taken, as fewer than 5 were found.
-    posts: (id, survival_weight) of those found.
+    DataFrame (id, stratum, asked, found), a row an id: whether it was ever looked up, and whether the post was there.
     """
     work = Workspace(work)
-    listed = _listed_ids(work)
-    alive = found_posts(work)
-    if listed is None or alive is None:
+    if not work.ids_file.exists() or not work.ledger_file.exists():
         return None
-    listed = listed.assign(found=listed["id"].isin(alive))
+    ledger = view_ledger(work).ids
+    is_found = pc.is_in(ledger["outcome"], value_set=pa.array(EXISTS, pa.string()))
+    listed: pd.DataFrame = pq.read_table(
+        work.ids_file, columns=["id", "stratum"]
+    ).to_pandas()
+    listed["asked"] = listed["id"].isin(ledger["id"].to_pandas())
+    listed["found"] = listed["id"].isin(ledger["id"].filter(is_found).to_pandas())
+    return listed
+
+
+def survival(outcomes: pd.DataFrame) -> tuple[pd.DataFrame, pa.Table] | None:
+    """What is left of those ids of a list that were looked up; None where nothing of them was lost, or everything.
+
+    Parameters
+    ----------
+    outcomes : those of `listed_outcomes`.
+
+    Returns
+    -------
+    (strata, posts). strata has a row a stratum: stratum, listed (ids of the list that were looked up), found, share,
+    low, high (Wilson, 95%), weight = listed/found, and `pooled`, whether that of its month, or of all, was taken, as
+    fewer than 5 were found.
+    posts: (id, survival_weight) of those found.
+    """
+    listed = outcomes[outcomes["asked"]]
     if listed["found"].all() or not listed["found"].any():
         return None
     strata = survival_weights(listed)
@@ -80,13 +102,3 @@ def with_survival(table: pa.Table, posts: pa.Table) -> pa.Table:
     weight = posts[COLUMN].combine_chunks().take(pc.fill_null(place, 0))
     weight = pc.fill_null(weight, 1.0)
     return table.append_column(COLUMN, pa.array(np.where(listed, weight, 1.0)))
-
-
-def _listed_ids(work: Workspace) -> pd.DataFrame | None:
-    """The ids of the list and their strata; None where the folder has no list."""
-    if not work.ids_file.exists():
-        return None
-    ids: pd.DataFrame = pq.read_table(
-        work.ids_file, columns=["id", "stratum"]
-    ).to_pandas()
-    return ids

@@ -13,7 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from twigma.analysis.inference.survival import survival, with_survival
+from twigma.analysis.inference.survival import (
+    listed_outcomes,
+    survival,
+    with_survival,
+)
 from twigma.analysis.inputs.collection import (
     Collected,
     PostCounts,
@@ -71,6 +75,7 @@ class Inputs:
     sheets: Path | None = None  # folder of annotation sheets
     texts: Mapping[str, Texts] = field(default_factory=dict)  # embedded texts by kind
     lost: pd.DataFrame | None = None  # strata of the id list, where posts were lost
+    not_asked: int = 0  # ids of the list that were never looked up
     identity: Identity | None = None  # what the dataset is, where it says so
     manifest: Mapping[str, Any] | None = None  # of the release, where it has one
     collection: Collected | None = None  # what `twigma collect` found
@@ -119,9 +124,14 @@ def load(
         chosen = read_selection(select, open_release(release), work)
         table = decoded.table(_chosen(table, chosen), table.schema)
     strata = seen = None
+    not_asked = 0
     if work is not None:
         seen = like_counts_seen(Workspace(work))
-        left = survival(work)
+        outcomes = listed_outcomes(work)
+        left = None
+        if outcomes is not None:
+            not_asked = int((~outcomes["asked"]).sum())
+            left = survival(outcomes)
         if left is not None:
             strata, posts = left
             table = with_survival(table, posts)
@@ -139,6 +149,7 @@ def load(
         sets,
         sheets=sheets,
         lost=strata,
+        not_asked=not_asked,
         identity=identity,
         manifest=manifest_of(release),
         collection=None if work is None else collected(work),

@@ -199,9 +199,9 @@ def cluster_codes(
     complete : bool [n], m of them true.
     """
     labels, kind = np.arange(len(complete)), "heteroskedastic"
-    if columns.cluster is not None and not _all_null(columns.cluster):
+    if has_labels(columns.cluster):
         labels, kind = columns.cluster, "author-clustered"
-    elif columns.posts is not None:
+    elif has_labels(columns.posts):
         labels, kind = columns.posts, "post-clustered"
     if kind != "author-clustered":
         warnings.warn(
@@ -229,7 +229,10 @@ def _used(codes: Array) -> npt.NDArray[np.bool_]:
     return np.bincount(codes) > 0
 
 
-def _all_null(labels: Any) -> bool:
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+def has_labels(labels: Any) -> bool:
+    """Whether labels, [n] or None, name the author or post of any row."""
+    if labels is None:
         return False
-    return not pd.Series(labels).notna().any()
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
+        return True
+    return bool(pd.Series(labels).notna().any())

@@ -22,7 +22,13 @@ from twigma.analysis.likes.count_regression import (
     negative_binomial,
     poisson,
 )
-from twigma.analysis.likes.design import FOLLOWERS, QUINTILES, Columns, prepare
+from twigma.analysis.likes.design import (
+    FOLLOWERS,
+    QUINTILES,
+    Columns,
+    has_labels,
+    prepare,
+)
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
 from twigma.core.safety.failures import DataError
 
@@ -54,7 +60,8 @@ def eq1(
     quintile : 1 (least similar) to 5 (most, the reference), from `quintiles.quintiles`.
     cluster : the author of each image, whose images may depend on each other. A row without one is a cluster of its
         own.
-    posts : post of each image: the clusters when there are no authors (with a warning).
+    posts : post of each image: the clusters when there are no authors (with a warning). A row without one is a post of
+        its own.
     weights : of each image in a sample (`sample_weights`): the scores are weighted, and the clustered interval is then
         that of the design with clusters drawn with replacement, wider than one that knows the strata.
     mode : "paper", naive Poisson intervals; "robust", the same ratios with cluster-robust intervals.
@@ -152,7 +159,7 @@ def eq1_sensitivity(
         "winsorised": lambda: _winsorised(rows),
         "nb2": lambda: rows,
     }
-    if columns.posts is not None:
+    if has_labels(columns.posts):
         variants["post"] = lambda: prepare(_first_of_each_post(columns))
     if months is not None:
         variants["months"] = lambda: prepare(columns, covariates={"month": months})
@@ -183,8 +190,10 @@ def _winsorised(rows: Data) -> Data:
 
 
 def _first_of_each_post(columns: Columns) -> Columns:
+    """The first row of each post; a row without one is a post of its own."""
     posts = pd.Series(columns.posts).reset_index(drop=True)
-    return columns.take(~posts.duplicated().to_numpy())
+    is_repeated = posts.notna() & posts.duplicated()
+    return columns.take(~is_repeated.to_numpy())
 
 
 def _estimable(variants: Mapping[str, Callable[[], Data]]) -> list[pd.DataFrame]:

@@ -1,8 +1,8 @@
 """The ledger of a working folder, read while a run may write it: takes no lock of ours and makes no run wait.
 
-`ledger.py` writes it; everything that only reads goes through here: `twigma status` (`view_ledger`), the price of a
-look-up before it starts (`read_known_posts`) and the survival weights of an analysis (`found_posts`). Ids are read in
-short steps, so that not even SQLite's own locks are held for long.
+`ledger.py` writes it; everything that only reads goes through here: `twigma status` and the survival weights of an
+analysis (`view_ledger`), and the price of a look-up before it starts (`read_known_posts`). Ids are read in short steps,
+so that not even SQLite's own locks are held for long.
 """
 
 import os
@@ -151,16 +151,6 @@ def read_known_posts(work: AnyWorkspace, followers: bool = False) -> KnownPosts:
         rows = db.execute("SELECT id FROM users")
         users = frozenset(user for (user,) in rows)
         return KnownPosts(ids, users, read_payments(db))
-
-
-def found_posts(work: AnyWorkspace) -> frozenset[str] | None:
-    """The ids whose last look-up found the post; None where there is no ledger. ValueError when it is damaged."""
-    path = Workspace(work).ledger_file
-    if _is_empty(path):
-        return None
-    with _open(path) as db:
-        rows = db.execute("SELECT id FROM ids WHERE outcome = 'found'")
-        return frozenset(post for (post,) in rows)
 
 
 def _is_empty(path: Path) -> bool:

@@ -126,7 +126,9 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     rows["id"], rows["author"] = images.numbered("id"), images.numbered(author)
     weights = sample_weights(images.table)
     rows["weight"] = 1.0 if weights is None else weights
-    posts = rows.drop_duplicates("id")
+    # An image without a post id is a post of its own.
+    is_repeated = rows["id"].notna() & rows["id"].duplicated()
+    posts = rows[~is_repeated]
     yield Outcome(
         POSTS, "count", None, posts["created_at"], posts["author"], posts["weight"]
     )

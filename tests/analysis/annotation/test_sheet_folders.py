@@ -90,6 +90,21 @@ def test_sheets_of_clusters_in_a_folder_below_are_read(planted, sheets, themes):
     assert f"{themes.parent / 'more'} and {themes}: name one" in message
 
 
+def test_two_folders_of_labels_for_one_column_are_refused(planted, sheets):
+    labels = sheets.parent / "labels"
+    for name in ("main", "pilot"):
+        shutil.copytree(sheets, labels / name)
+    assert (
+        f"expected one folder of labels for nsfw_score in {labels}, found {labels / 'main'} and {labels / 'pilot'}: "
+        "name one of them with --sheets"
+    ) in refused(planted, labels)
+    require_readable(labels / "main")
+    about = json.loads((labels / "main" / "measurement.json").read_text())
+    about["column"] = "label_10_cluster=2"
+    (labels / "main" / "measurement.json").write_text(json.dumps(about))
+    require_readable(labels)
+
+
 def analyzed(planted, folder, *more):
     out = folder.parent / "out"
     command = ["analyze", str(planted.release), "--out", str(out), *more]

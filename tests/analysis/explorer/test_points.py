@@ -3,11 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from support.mapped import N, planted_table, write_release
 
-from twigma.analysis.explorer.channels import MOST_LIKES
+from twigma.analysis.explorer.channels import MOST_LIKES, channels_of
 from twigma.analysis.explorer.points import (
     SIDE,
     drawing_order,
@@ -51,6 +52,15 @@ def test_values_are_those_of_their_rows(release):
     clusters = channel(points, "cluster")
     assert clusters.names == [f"cluster {k}" for k in range(1, 6)]
     assert set(channel(points, "source").names) == {"x", "local"}
+
+
+def test_too_many_months_are_years_in_order_with_a_place_for_every_image():
+    times = ["2025-03-01", None, "2001-05-01", "2025-04-01", "2003-01-01"]
+    frame = pd.DataFrame({"created_at": pd.Series(times, dtype="datetime64[ms]")})
+    (years,) = channels_of(frame)
+    assert (years.name, years.title) == ("month", "Year")
+    assert years.names == [str(year) for year in range(2001, 2026)]
+    assert years.values.tolist() == [24, years.missing, 0, 24, 2]
 
 
 def test_the_map_keeps_its_proportions():

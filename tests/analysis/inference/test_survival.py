@@ -10,7 +10,12 @@ from statsmodels.stats.proportion import proportion_confint
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.inference.sample_weights import LOST, sample_weights, weighted_mean
-from twigma.analysis.inference.survival import survival, survival_weights, with_survival
+from twigma.analysis.inference.survival import (
+    listed_outcomes,
+    survival,
+    survival_weights,
+    with_survival,
+)
 from twigma.analysis.inputs import load
 from twigma.analysis.report import report
 from twigma.core import columns
@@ -42,6 +47,13 @@ def write_work(work, rows):
         )
     db.close()
     return work
+
+
+def forget(work, ids):
+    """Take ids out of the ledger, as if they had never been looked up."""
+    with sqlite3.connect(work / "ledger.sqlite") as db:
+        db.executemany("DELETE FROM ids WHERE id = ?", [(one,) for one in ids])
+    db.close()
 
 
 def test_counts_and_intervals_of_every_stratum(rng):
@@ -98,7 +110,7 @@ def test_what_is_left_gives_back_the_list(rng, tmp_path):
 
 def test_the_files_of_a_folder_give_the_weights(rng, tmp_path):
     rows = listing(rng, 500)
-    strata, posts = survival(write_work(tmp_path, rows))
+    strata, posts = survival(listed_outcomes(write_work(tmp_path, rows)))
     assert set(posts["id"].to_pylist()) == set(rows.loc[rows["found"], "id"])
     assert (
         np.sum(posts["survival_weight"]) == pytest.approx(len(rows))
@@ -111,11 +123,29 @@ def test_the_files_of_a_folder_give_the_weights(rng, tmp_path):
 
 def test_nothing_lost_or_nothing_known_changes_nothing(rng, tmp_path):
     rows = listing(rng, 50)
-    assert survival(tmp_path) is None
-    assert survival(write_work(tmp_path, rows.assign(found=True))) is None
+    assert listed_outcomes(tmp_path) is None
+    work = write_work(tmp_path, rows.assign(found=True))
+    assert survival(listed_outcomes(work)) is None
     (tmp_path / "ledger.sqlite").write_bytes(b"no database")
     with pytest.raises(ValueError, match=r"ledger\.sqlite is damaged"):
-        survival(tmp_path)
+        listed_outcomes(tmp_path)
+
+
+def test_ids_that_were_never_looked_up_are_not_lost(rng, tmp_path):
+    rows = listing(rng, 1000)
+    known = rows.index < 400
+    all_known = listed_outcomes(write_work(tmp_path / "all", rows[known]))
+    work = write_work(tmp_path / "some", rows)
+    forget(work, rows.loc[~known, "id"])
+    outcomes = listed_outcomes(work)
+    assert outcomes["asked"].tolist() == known.tolist()
+    strata, posts = survival(outcomes)
+    expected_strata, expected_posts = survival(all_known)
+    pd.testing.assert_frame_equal(strata, expected_strata)
+    assert posts == expected_posts
+    # The budget was spent before anything was seen to be lost.
+    forget(work, rows.loc[~rows["found"], "id"])
+    assert survival(listed_outcomes(work)) is None
 
 
 def test_both_weights_multiply():
@@ -158,3 +188,12 @@ def test_analyze_weighs_what_is_left_and_says_so(rng, tmp_path):
         "utf-8"
     )
     assert load.load(tmp_path / "release", work, {}).lost["found"].sum() == len(left)
+    forget(work, rows.loc[~rows["found"], "id"])
+    found = analyze(tmp_path / "release", tmp_path / "some", work=work)
+    assert "survival/2022-01/3" not in found["values"]
+    (note,) = found["figures"]["fig1b"]["notes"]
+    assert note == (
+        f"{len(rows) - len(left):,} ids of the list were never looked up: this says nothing of them, and they do not "
+        "count as lost."
+    )
+    assert note in report(tmp_path / "some").read_text("utf-8")

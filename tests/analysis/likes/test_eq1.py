@@ -151,6 +151,20 @@ def test_without_any_cluster_ids_is_heteroskedastic():
     assert np.abs(table["se"] - fit.bse).max() < 1e-9
 
 
+@pytest.mark.filterwarnings("ignore:eq1. no author ids")
+def test_rows_without_a_post_are_posts_of_their_own():
+    likes, followers, quintile, _ = world(np.random.default_rng(8), n=1200)
+    given = {"likes": likes, "followers": followers, "quintile": quintile}
+    nameless = np.full(1200, np.nan)
+    table = eq1_sensitivity(**given, posts=nameless)
+    assert set(table["se_kind"]) == {"heteroskedastic"}
+    pd.testing.assert_frame_equal(table, eq1_sensitivity(**given))
+    half = np.where(np.arange(1200) < 600, np.arange(1200) // 2, np.nan)
+    variants = eq1_sensitivity(**given, posts=half)
+    assert set(variants["se_kind"]) == {"post-clustered"}
+    assert set(variants[variants["variant"] == "post"]["n"]) == {900}
+
+
 def test_sensitivity_variants_equal_statsmodels():
     rng = np.random.default_rng(7)
     likes, followers, quintile, author = world(

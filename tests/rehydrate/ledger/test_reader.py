@@ -8,7 +8,6 @@ from twigma.rehydrate.ledger import reader as ledger_reader
 from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.ledger.reader import (
     KnownPosts,
-    found_posts,
     read_known_posts,
     view_ledger,
 )
@@ -96,9 +95,8 @@ def test_pages_that_were_lost_are_told(tmp_path: Path) -> None:
     assert f"at least {size:,} bytes, found 10" in told
 
 
-def test_known_and_found_posts_are_those_of_the_ledger(tmp_path: Path) -> None:
+def test_known_posts_are_those_of_the_ledger(tmp_path: Path) -> None:
     assert read_known_posts(tmp_path) == KnownPosts()
-    assert found_posts(tmp_path) is None
     with Ledger(tmp_path) as ledger:
         ask(ledger, ["6", "7", "8"])
         ledger.append(
@@ -108,9 +106,8 @@ def test_known_and_found_posts_are_those_of_the_ledger(tmp_path: Path) -> None:
         assert read_known_posts(tmp_path).ids == {"7", "8", "9"}
         assert read_known_posts(tmp_path, followers=True).ids == {"9"}
         assert read_known_posts(tmp_path).spent() == ledger.spent() == (3, 1, 0)
-        assert found_posts(tmp_path) == {"7", "8", "9"}
     (tmp_path / "ledger.sqlite").write_bytes(b"something else" * 99)
-    for read in (read_known_posts, found_posts):
+    for read in (read_known_posts, view_ledger):
         with pytest.raises(
             ValueError,
             match=r"ledger\.sqlite is damaged .* re-creates it from the pages",

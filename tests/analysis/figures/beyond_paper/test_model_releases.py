@@ -11,6 +11,7 @@ from twigma.analysis.inputs.images import images_of
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Settings
 from twigma.analysis.page.section import Results
+from twigma.analysis.tables.column_types import with_posts
 
 RELEASE = int((np.datetime64("2022-08-22") - FIRST).astype(int))
 
@@ -48,6 +49,18 @@ def test_a_planted_jump_of_likes_and_posts_is_named_with_its_interval():
     assert set(result.tables["model_releases"]["outcome"]) == {
         "posts", "likes per image", "share of cluster 1", "share of cluster 2"
     }  # fmt: skip
+
+
+def test_images_without_post_ids_are_posts_of_their_own():
+    images = inputs(released(np.random.default_rng(1), RELEASE, 4.0)).images
+    with_ids = images.table.drop_columns("author_id")
+    without = with_posts(with_ids.drop_columns("id"))
+    found = []
+    for table in (with_ids, without):
+        data = Inputs(images_of("twigma", table, None), {})
+        found.append(model_releases.compute_releases(data, Settings()).tables)
+    for name, expected in found[0].items():
+        pd.testing.assert_frame_equal(found[1][name], expected)
 
 
 def test_without_a_jump_none_is_named():

@@ -15,7 +15,6 @@ from twigma.cli import main
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.ledger.ledger import Ledger
 from twigma.rehydrate.ledger.reader import (
-    found_posts,
     read_known_posts,
     view_ledger,
 )
@@ -209,8 +208,9 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
 def test_a_look_up_settles_them_for_ever(tmp_path: Path) -> None:
     import_archives(tmp_path, [NO_OBJECTS])
     assert not read_known_posts(tmp_path).ids
-    assert found_posts(tmp_path) == set(IDS)  # they were there, all the same
-    assert set(view_ledger(tmp_path).ids["outcome"].to_pylist()) == {"photos_unknown"}
+    known = view_ledger(tmp_path).ids
+    assert set(known["id"].to_pylist()) == set(IDS)
+    assert set(known["outcome"].to_pylist()) == {"photos_unknown"}
     answer = json.loads(FULL.read_bytes())
     answer["includes"]["media"] = answer["includes"]["media"][:5]
     with Ledger(tmp_path) as ledger:
