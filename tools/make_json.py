@@ -27,8 +27,8 @@ nothing was, there is no document.
 `schema` names the document and its version: a new field leaves the version as it is, and a field that goes or changes
 its meaning raises it. Ids are strings. Times are ISO 8601 in UTC (`2022-06-01T00:00:00Z`). A number that does not
 exist (not a number, infinite) is null. Money is in dollars. Paths are as the command was told. A field in *italics* is
-left out where it does not apply. `label` and `demo` have no `--json`: they show something, and end in no facts. Nor does
-`explore --work`.
+left out where it does not apply. `label` and `demo` have no `--json`: they show something, and end in no facts.
+Nor does `explore --work`.
 
 ```sh
 twigma status --json
