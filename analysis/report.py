@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from twigma.analysis.analyze import REVISION
 from twigma.analysis.figures import CHAPTERS, Chapter
 from twigma.analysis.inputs.load import OURS
 from twigma.analysis.inputs.reference_sets import ROLES
@@ -68,8 +69,8 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}, *, doi: str = "") -
 
     Raises
     ------
-    FileNotFoundError when the analyses have not run, ValueError when results.json is not theirs, FileExistsError when
-    a file in `out/figures` would be overwritten that is not of a report.
+    FileNotFoundError when the analyses have not run, ValueError when results.json is damaged, not theirs, or of another
+    version of them, FileExistsError when a file in `out/figures` would be overwritten that is not of a report.
     """
     path = out / "results.json"
     if not path.exists():
@@ -83,6 +84,10 @@ def report(out: Path, pictures: Mapping[str, Pictures] = {}, *, doi: str = "") -
     if not owned_folders.is_report(content):
         raise ValueError(
             f"{path} is not of `twigma analyze`: nothing is written there; name a report"
+        )
+    if content["made_from"]["analysis"] != REVISION:
+        raise ValueError(
+            f"{path} is of another version of the analyses: run `twigma analyze` again"
         )
     tables, long = _tables(out, content)
     doi = doi or dataset_doi(content["data"])

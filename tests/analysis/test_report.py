@@ -395,3 +395,12 @@ def test_damaged_results_are_named(analysed, tmp_path):
     (tmp_path / "results.json").write_text("{")
     with pytest.raises(ValueError, match=r"results\.json is damaged .* again"):
         report(tmp_path)
+
+
+def test_results_of_another_version_are_computed_again(analysed, tmp_path):
+    """Their tables may lack what is drawn."""
+    content = json.loads((analysed.out / "results.json").read_text("utf-8"))
+    content["made_from"]["analysis"] -= 1
+    (tmp_path / "results.json").write_text(json.dumps(content), "utf-8")
+    with pytest.raises(ValueError, match="another version of the analyses: run"):
+        report(tmp_path)
