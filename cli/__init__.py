@@ -30,14 +30,14 @@ from twigma.cli.releasing import liked, publish, release, removals, zenodo
 def main() -> None:
     """Build, rehydrate, release, load and analyse datasets of AI-generated images.
 
-    The commands are in the order of the flow. Each one reads the working folder (--work) and adds to it; interrupted at
-    any moment, it resumes when run again.
+    The commands are in the order of the flow. Those up to `cluster` add to one working folder (--work); interrupted at
+    any moment, they resume when run again. `release` writes a dataset from it, and the others read that.
 
     \b
-      collect ─┐
-      ids ─────┤
-      import ──┴─ rehydrate ─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
-                              └────────────── build ─────────────┘
+      collect ─┐           add ─┐
+      ids ─────┤                │
+      import ──┴─ rehydrate ────┴─ embed ─ caption ─ nsfw ─ dedupe ─ cluster ─ release ─ analyze ─ report
+                                   └────────────── build ─────────────┘
 
     Begin with `twigma demo`: the whole flow on a small world with known truths, offline, in two to four minutes.
     Answers go to standard output, with --json as one JSON document (docs/json.md), progress to standard error. What

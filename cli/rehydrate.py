@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     "--image-size",
     type=click.IntRange(min=1),
     metavar="PX",
-    help="Shrink images whose longer side is over this.",
+    help="Shrink images whose longer side is over this.  [default: as fetched]",
 )
 @click.option(
     "--connections",
@@ -85,8 +85,8 @@ if TYPE_CHECKING:
     "--retry",
     default="",
     metavar="CLASS,…",
-    help="Try photos again that failed, by class as `twigma status` prints them; `failed`: every class that says "
-    "nothing final of a photo. Posts whose photo is gone (404, 410) or was not shown are looked up once more, which "
+    help="Try photos again that failed, by class as `twigma status` prints them; `failed`: every class that "
+    "another attempt might mend. Posts whose photo is gone (404, 410) or was not shown are looked up once more, which "
     "costs as any look-up does: X may know another URL, or that the post is gone too.",
 )
 @json_option("rehydrate")
@@ -126,9 +126,7 @@ def rehydrate(
     """
     is_list = file is not None or select is not None
     if not is_list and (dry_run or sample):
-        raise click.UsageError(
-            "--dry-run and --sample are of a list: name it with --ids"
-        )
+        raise click.UsageError("--dry-run and --sample need a list: name it with --ids")
     if not is_list:
         why = "is of a list: name it with --ids"
         refuse_given(why, "column", "stratify", "seed", "followers")

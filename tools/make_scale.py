@@ -154,7 +154,10 @@ def tables(costs: Sequence[UnitCost]) -> str:
     parts = [
         "### What a million images cost\n\n" + unit_table(costs),
         "### Bytes kept\n\n" + stored_table(costs),
-        "### Memory of the process that sees all images\n\n" + memory_table(costs),
+        "### Memory that grows with the images, of the process that sees all of them\n\n"
+        + memory_table(costs)
+        + "\n\nTo this come, however few the images, 1.2 GB for `cluster`, 0.6 GB for `analyze` and 1.5 GB for "
+        "`release` with\nembeddings.",
         "### Hours on one machine of 16 cores and a GPU\n\n" + hours_table(costs, one),
         "### Hours on ten of them\n\n" + hours_table(costs, ten),
         f"### Dollars, {prices}\n\n" + dollars_table(costs, one),

@@ -70,7 +70,8 @@ def likes_by_quintile(
 
     Returns
     -------
-    DataFrame (quintile, n, mean, low, high); a quintile with fewer than two rows has NaN limits, and none is below 0.
+    DataFrame (quintile, n, mean, low, high); a quintile with fewer than two rows (three, if they are weighted) has NaN
+    limits, and none is below 0.
     This interval takes rows as independent, as the paper does. With `blocks` also robust_low and robust_high, which do
     not.
     """

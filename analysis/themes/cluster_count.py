@@ -74,7 +74,7 @@ def granularity(
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(x) // 10]
     if not possible:
         raise DataError(
-            f"fig4b_k: expected ten dated images with an embedding a cluster, found {len(x)}: add images"
+            f"expected at least 20 images with a date and an embedding, ten for each of two clusters, found {len(x)}"
         )
     directions = principal(x, seed)
     # All fits are judged on the same images.

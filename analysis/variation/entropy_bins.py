@@ -51,7 +51,8 @@ def entropies(
     possible = [k for k in sorted(set(ks)) if 2 <= k <= len(pooled) // 10]
     if not possible:
         raise DataError(
-            f"entropies: expected ten rows a cluster for one of {list(ks)}, found {len(pooled)} rows"
+            f"expected at least {10 * min(ks)} images in all sets, ten for each of {min(ks)} clusters, found "
+            f"{len(pooled)}"
         )
     rows = []
     for k in possible:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--quantile",
     default=0.9,
     show_default=True,
-    help="Share of the images that are liked less.",
+    help="Keep images above this quantile of likes among posts of about the same time and followers.",
 )
 @click.option(
     "--per-author", default=10, show_default=True, help="Most images of one author."
@@ -56,13 +56,13 @@ if TYPE_CHECKING:
     "--min-side",
     default=0,
     metavar="PIXELS",
-    help="Leave out images with a side under this.",
+    help="Leave out images with a side under this.  [default: none]",
 )
 @click.option(
     "--max-aspect",
     default=0.0,
     metavar="RATIO",
-    help="Leave out images whose longer side is more than this many times the shorter.",
+    help="Leave out images whose longer side is more than this many times the shorter.  [default: none]",
 )
 @click.option(
     "--resolution",
@@ -87,11 +87,11 @@ if TYPE_CHECKING:
 def liked(work: Path, out: Path, **options: Any) -> None:
     """Write a fine-tuning set of liked images.
 
-    Likes are compared among posts with as many followers at about the same time; the share that was chosen of each
-    such group is printed and listed in the set. Duplicates, sensitive images and images without a caption are left
-    out, and with --select all that were not selected, before likes are compared; splits follow each other in time and
-    share no author. diffusers, sd-scripts, OneTrainer, ai-toolkit and load_dataset("twigma", "liked") read the folder
-    as it is; its README.md has a recipe for each.
+    Likes are compared among posts of about the same time by authors with about as many followers; the share that was
+    chosen of each such group is printed and listed in the set. Duplicates, sensitive images and images without a
+    caption are left out, and with --select all that were not selected, before likes are compared; splits follow each
+    other in time and share no author. diffusers, sd-scripts, OneTrainer, ai-toolkit and load_dataset("twigma", "liked")
+    read the folder as it is; its README.md has a recipe for each.
 
     \b
       twigma liked --acknowledge-x-terms

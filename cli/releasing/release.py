@@ -63,7 +63,7 @@ def init(work: Path) -> None:
 @click.option(
     "--nsfw-threshold",
     type=float,
-    help="Leave out images that score higher than this (0 to 1).",
+    help="Leave out images that score higher than this (0 to 1).  [default: none]",
 )
 @click.option(
     "--embeddings",
@@ -76,7 +76,7 @@ def init(work: Path) -> None:
     "--without",
     multiple=True,
     metavar="STAGE",
-    help="Release without the columns of a stage that has not run.",
+    help="Release without the columns of a stage that has not run: caption, nsfw or cluster.",
 )
 @select_option
 @engine_option

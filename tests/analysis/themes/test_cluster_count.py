@@ -122,7 +122,7 @@ def test_weights_of_a_sample_and_undated_rows(world):
 
 def test_too_few_images_are_named(world):
     x, table, _ = world
-    with pytest.raises(ValueError, match="ten dated images"):
+    with pytest.raises(ValueError, match="ten for each of two clusters"):
         granularity(x[:30], table.slice(0, 30), (5, 8))
     with pytest.raises(ValueError, match="expected columns"):
         granularity(x, table.drop_columns(["created_at"]))

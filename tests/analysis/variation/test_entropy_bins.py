@@ -89,5 +89,5 @@ def test_both_figures_show_the_same_entropy(sets):
 def test_a_codebook_larger_than_the_data_is_left_out(sets):
     x = sets[0]["even"][:100]
     assert entropies({"a": x, "b": x})["k"].unique().tolist() == [10]
-    with pytest.raises(ValueError, match="ten rows a cluster"):
+    with pytest.raises(ValueError, match="ten for each of"):
         entropies({"a": x[:20], "b": x[:20]})
