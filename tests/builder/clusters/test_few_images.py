@@ -88,5 +88,5 @@ def test_three_pictures_come_through_every_command(tmp_path: Path) -> None:
     assert released.exit_code == 0, released.output
     step = status(work)["next"]["command"]
     assert step == f"twigma analyze {out} --work {work}"
-    refused = run("explore", out, "--work", work, "--out", tmp_path / "map.html")
+    refused = run("explore", out, "--out", tmp_path / "map.html")
     assert "at least 4 distinct images, found 3" in refused.stderr
