@@ -228,8 +228,7 @@ def _require_space(work: Workspace, rows: int) -> None:
     if free < needed:
         raise OSError(
             errno.ENOSPC,
-            f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB: make room there, "
-            "and run the same command again",
+            f"{free / 1e6:,.0f} MB free at {work}, a shard needs about {needed / 1e6:,.0f} MB",
         )
 
 
