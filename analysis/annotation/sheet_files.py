@@ -155,7 +155,7 @@ def sheet_path(folder: Path, annotator: str) -> Path:
     """
     name = unicodedata.normalize("NFC", " ".join(annotator.split()))
     if not NAME.fullmatch(name):
-        raise DataError(
+        raise ValueError(
             f"a name has up to 40 letters, digits, spaces, dots and hyphens, and begins with a letter or digit; "
             f"found {name[:60]!r}"
         )

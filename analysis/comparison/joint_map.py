@@ -52,7 +52,7 @@ def joint_map(
     DataFrame (set, x, y)
     """
     if method not in ("umap", "pca"):
-        raise DataError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
+        raise ValueError(f"joint_map draws with 'umap' or 'pca', got method={method!r}")
     sets = as_matrices(sets)
     rows = mapped_rows({name: len(x) for name, x in sets.items()}, n, seed)
     drawn = []

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from twigma.analysis.inference import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.requirements import Result, Settings
+from twigma.analysis.page.formatting import clean
 from twigma.analysis.page.section import Results, Section
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ class Chapter:
             if figure.name in results.figures:
                 notes.extend(results.figures[figure.name]["notes"])
         return notes
+
+
+def set_name(results: Results, role: str) -> str:
+    """The name of the reference set that plays a role, by any table of a comparison with it."""
+    for figure in ("fig2d", "eq1", "fig4e"):
+        table = results.tables.get(f"{figure}_{role}")
+        if table is not None:
+            return clean(table["set"].iloc[0])
+    return role
 
 
 def weighting_notes(images: Images) -> tuple[str, ...]:

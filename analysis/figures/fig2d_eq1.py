@@ -5,11 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.contract import (
+    ROLES,
+    Chapter,
+    Figure,
+    set_name,
+    weighting_notes,
+)
 from twigma.analysis.figures.fig2d_likes import (
     doubt,
     mean_similarity,
-    set_name,
 )
 from twigma.analysis.inputs.load import Inputs
 from twigma.analysis.inputs.requirements import Result, Settings, entries

@@ -7,14 +7,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.contract import (
+    ROLES,
+    Chapter,
+    Figure,
+    set_name,
+    weighting_notes,
+)
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
 from twigma.analysis.inputs.requirements import Result, Settings, entries
 from twigma.analysis.neighbours.search import TOP_K
 from twigma.analysis.page.drawing import COLOURS, axes
 from twigma.analysis.page.formatting import (
-    clean,
     interval,
     listed,
     number,
@@ -209,11 +214,6 @@ def _least_and_most(results: Results, role: str) -> str:
     ratio = results.values[f"likes_ratio/{role}"]
     low, high = ratio["low"], ratio["high"]
     return f"{text}: a ratio of {interval(ratio['value'], low, high)}{doubt(low, high)}"
-
-
-def set_name(results: Results, role: str) -> str:
-    """The name of the reference set that plays a role."""
-    return clean(results.values.get(f"similarity/{role}", {}).get("set", role))
 
 
 def is_papers_set(results: Results, role: str) -> bool:

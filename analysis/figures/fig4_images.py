@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.contract import (
+    ROLES,
+    Chapter,
+    Figure,
+    set_name,
+    weighting_notes,
+)
 from twigma.analysis.figures.overview.cluster_cards import cluster_cards
 from twigma.analysis.inputs.load import OURS, Images, Inputs
 from twigma.analysis.inputs.reference_similarity import reference_similarity
@@ -101,8 +107,8 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         from twigma.analysis.comparison.hubness import csls
         from twigma.analysis.themes.similar_pairs import names_of, similar_pairs
 
-        set_name = getattr(settings, role)
-        images, reference = data.images, data.references[set_name]
+        name = getattr(settings, role)
+        images, reference = data.images, data.references[name]
         names = images.column("image_name")
         reference_names = reference.column("image_name")
         nearest = reference_similarity(data, settings, role)
@@ -126,7 +132,7 @@ def similar_to(role: str) -> Callable[[Inputs, Settings], Result]:
         pairs["csls_name"] = names_of(reference_names, again["reference"])
         if reference.has("group"):
             pairs["group"] = names_of(reference.column("group"), closest)
-        pairs["set"] = set_name
+        pairs["set"] = name
         listed_pairs = found.listed.drop(columns="row")
         authors = images.known_numbered("author_id")
         counts = found.counts(authors)
@@ -176,14 +182,9 @@ def describe_pairs(results: Results) -> Section:
     )
 
 
-def _set_name(results: Results, role: str) -> str:
-    """The name of the reference set that plays a role."""
-    return clean(results.tables[f"fig4e_{role}"]["set"].iloc[0])
-
-
 def _claim(results: Results, role: str) -> str:
     """What stands out among the pairs with one role of reference."""
-    name = _set_name(results, role)
+    name = set_name(results, role)
     largest = number(float(results.tables[f"fig4e_{role}"]["similarity"].iloc[0]))
     near = results.values[f"similar/{role}/near"]
     have = "has" if near["n"] == 1 else "have"
@@ -205,7 +206,7 @@ def _claim(results: Results, role: str) -> str:
 
 def _shortlist(results: Results, role: str) -> str:
     """Which images were tested, against how many pairs of the reference."""
-    name = _set_name(results, role)
+    name = set_name(results, role)
     null = results.values[f"similar/{role}/null"]
     repeats = f"{number(null['near'])} of {number(null['n'])} images of {name} have another one at {NEAR} or more."
     if null["value"] is None:
@@ -238,7 +239,7 @@ def _pairs_table(results: Results, role: str) -> Table:
         header.append("By or of")
         for row, group in zip(rows, pairs["group"], strict=True):
             row.append(group)
-    caption = f"Images most similar to {_set_name(results, role)}"
+    caption = f"Images most similar to {set_name(results, role)}"
     return table(caption, header, rows, folded=True)
 
 
@@ -258,7 +259,7 @@ def _listed_table(results: Results, role: str) -> list[Table]:
         rows.append(
             [row.image_name, row.reference_name, row.similarity, _adjusted(row)]
         )
-    name = _set_name(results, role)
+    name = set_name(results, role)
     caption = f"All images at {NEAR} or more to {name}, or closer than images of {name} are to one another"
     if len(pairs) > MOST_LISTED:
         caption += f": the first {MOST_LISTED} of {number(len(pairs))}, which results/{file}.csv has"
@@ -272,7 +273,7 @@ def _pairs_gallery(results: Results, role: str) -> list[Gallery]:
     if ours is None or theirs is None or "sensitive" not in pairs:
         return []
     rows = [_pair(ours, theirs, pair) for pair in records(pairs.head(MOST_PAIRS))]
-    name = _set_name(results, role)
+    name = set_name(results, role)
     caption = f"Most similar to {name}: ours left, the similar image of {name} right; potential inspiration"
     return [Gallery(caption, tuple(rows))]
 

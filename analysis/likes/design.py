@@ -229,6 +229,12 @@ def _used(codes: Array) -> npt.NDArray[np.bool_]:
     return np.bincount(codes) > 0
 
 
+def is_first_of_each(labels: Any) -> npt.NDArray[np.bool_]:
+    """Whether each row is the first of its author or post, [n]; a row without one is one of its own."""
+    series = pd.Series(labels)
+    return np.asarray(series.isna() | ~series.duplicated())
+
+
 def has_labels(labels: Any) -> bool:
     """Whether labels, [n] or None, name the author or post of any row."""
     if labels is None:

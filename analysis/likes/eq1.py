@@ -27,6 +27,7 @@ from twigma.analysis.likes.design import (
     QUINTILES,
     Columns,
     has_labels,
+    is_first_of_each,
     prepare,
 )
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
@@ -85,7 +86,7 @@ def eq1(
     (1.5, {'author-clustered'})
     """
     if mode not in ("paper", "robust"):
-        raise DataError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
+        raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
     if errors not in ("jackknife", "sandwich"):
         raise DataError(
             f"eq1: expected errors 'jackknife' or 'sandwich', found {errors!r}"
@@ -191,9 +192,7 @@ def _winsorised(rows: Data) -> Data:
 
 def _first_of_each_post(columns: Columns) -> Columns:
     """The first row of each post; a row without one is a post of its own."""
-    posts = pd.Series(columns.posts).reset_index(drop=True)
-    is_repeated = posts.notna() & posts.duplicated()
-    return columns.take(~is_repeated.to_numpy())
+    return columns.take(is_first_of_each(columns.posts))
 
 
 def _estimable(variants: Mapping[str, Callable[[], Data]]) -> list[pd.DataFrame]:

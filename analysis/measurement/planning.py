@@ -7,7 +7,6 @@ variance of the label that the model leaves unexplained: p(1 − p)(1 − ρ²),
 import math
 
 from twigma.analysis.inference.intervals import Z
-from twigma.core.safety.failures import DataError
 
 
 def residual_variance(prevalence: float, tpr: float, fpr: float) -> float:
@@ -21,7 +20,7 @@ def residual_variance(prevalence: float, tpr: float, fpr: float) -> float:
     0.0828
     """
     if not 0 < prevalence < 1 or not (0 <= tpr <= 1 and 0 <= fpr <= 1):
-        raise DataError(
+        raise ValueError(
             "residual_variance: expected a prevalence between 0 and 1, and rates from 0 to 1, "
             f"found {prevalence}, {tpr}, {fpr}"
         )
@@ -48,7 +47,7 @@ def labels_needed(width: float, variance: float) -> int:
     509
     """
     if width <= 0:
-        raise DataError(f"labels_needed: expected a width above 0, found {width}")
+        raise ValueError(f"labels_needed: expected a width above 0, found {width}")
     # Rounding would make 900.0000000001 one more.
     return math.ceil(round(variance * (2 * Z / width) ** 2, 6))
 
@@ -60,7 +59,7 @@ def variance_of(labels: int, width: float) -> float:
     900
     """
     if labels < 1 or width <= 0:
-        raise DataError(
+        raise ValueError(
             f"variance_of: expected labels and a width above 0, found {labels}, {width}"
         )
     return labels * (width / (2 * Z)) ** 2

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from twigma.analysis.page.section import Tables
-from twigma.core.safety.failures import DataError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -150,7 +149,7 @@ def axes(
         return into.figure, into
     place = into.get_subplotspec()
     if place is None:
-        raise DataError(
+        raise ValueError(
             "this chart has several panels and needs axes of a grid, as `plt.subplots()` makes them, to take their "
             "place; found axes at a free position"
         )

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
-from twigma.core.safety.failures import DataError
 
 KEEP_AS_TEXT = (
     "numbers with a fraction have lost digits of an id: write this column as text"
@@ -42,7 +41,7 @@ def declared_types(table: pa.Table, where: str) -> pa.Table:
     """
     if "image_name" not in table.column_names:
         listed = ", ".join(table.column_names) or "none"
-        raise DataError(
+        raise ValueError(
             f"{where}: expected a column image_name, the id of each image; found {listed}: rename or add it"
         )
     for place, name in enumerate(table.column_names):
@@ -103,7 +102,7 @@ def _cast(values: pa.ChunkedArray, declared: pa.DataType, where: str) -> Any:
         if declared == pa.string() and pa.types.is_floating(found):
             advice = KEEP_AS_TEXT
         reason = str(error).splitlines()[0]
-        raise DataError(
+        raise ValueError(
             f"{where}: expected {declared}, found {found} ({reason}): {advice}"
         ) from None
 
@@ -111,7 +110,7 @@ def _cast(values: pa.ChunkedArray, declared: pa.DataType, where: str) -> Any:
 def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Ids that are integers as their digits; a float cannot hold an id."""
     if not pa.types.is_integer(values.type):
-        raise DataError(f"values such as {_example(values)}")
+        raise ValueError(f"values such as {_example(values)}")
     return values.cast(pa.string())
 
 
@@ -127,7 +126,7 @@ def _as_date(values: pa.ChunkedArray) -> pa.ChunkedArray:
             parsed = pd.to_datetime(texts, format="ISO8601", utc=True)
         values = pa.chunked_array([pa.Array.from_pandas(parsed)])
     elif not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
-        raise DataError(f"values such as {_example(values)}")
+        raise ValueError(f"values such as {_example(values)}")
     # A time zone is how a moment is written: the moment itself is stored in UTC.
     return values.cast(pa.timestamp("ms"), safe=False)
 
@@ -140,7 +139,7 @@ def _as_flag(values: pa.ChunkedArray) -> pa.ChunkedArray:
     unknown = pc.invert(pc.is_in(texts, value_set=pa.array(list(FLAGS))))
     strange = texts.filter(pc.and_(pc.is_valid(texts), unknown))
     if len(strange):
-        raise DataError(f"values such as {_example(strange)}")
+        raise ValueError(f"values such as {_example(strange)}")
     true = [text for text, is_on in FLAGS.items() if is_on]
     is_true = pc.is_in(texts, value_set=pa.array(true))
     return pc.if_else(pc.is_valid(texts), is_true, None)

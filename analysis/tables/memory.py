@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from twigma.analysis.tables.rows import table_files
 from twigma.core.names import DEFAULT, with_name
-from twigma.core.safety.failures import DataError
 from twigma.core.tables import nearest_folder
 from twigma.core.values import size_text
 
@@ -54,13 +53,13 @@ def require(need: Need, folder: Path) -> None:
         "with `twigma.analysis.figure`"
     )
     if there is not None and need.memory > there:
-        raise DataError(
+        raise ValueError(
             f"{need.rows:,} rows need about {need.memory / GB:.1f} GB of memory, and {there / GB:.1f} GB are "
             f"available: use a machine with more, or {advice}"
         )
     room = shutil.disk_usage(nearest_folder(folder)).free
     if need.disk > room:
-        raise DataError(
+        raise ValueError(
             f"{need.rows:,} rows are decoded to {size_text(need.disk)} on the disk of {folder}, which has "
             f"{size_text(room)}: write the report to a larger disk (--out), or {advice}"
         )

@@ -78,7 +78,7 @@ def first_words(counted: pd.DataFrame, n: int = 10, by: str = "count") -> pd.Dat
     DataFrame (cluster, rank, word, count, score)
     """
     if by not in ("count", "score"):
-        raise DataError(f"top_words ranks by 'count' or 'score', got by={by!r}")
+        raise ValueError(f"top_words ranks by 'count' or 'score', got by={by!r}")
     frame = counted.sort_values(["cluster", by, "word"], ascending=[True, False, True])
     frame["rank"] = frame.groupby("cluster").cumcount() + 1
     chosen = frame[frame["rank"] <= n].reset_index(drop=True)

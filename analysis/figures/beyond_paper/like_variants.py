@@ -5,9 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from twigma.analysis.figures.contract import ROLES, Chapter, Figure, weighting_notes
+from twigma.analysis.figures.contract import (
+    ROLES,
+    Chapter,
+    Figure,
+    set_name,
+    weighting_notes,
+)
 from twigma.analysis.figures.fig2d_eq1 import BY_AUTHOR, NEEDS, QUINTILE, variables_of
-from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity, set_name
+from twigma.analysis.figures.fig2d_likes import doubt, mean_similarity
 from twigma.analysis.inference.sample_weights import sample_weights
 from twigma.analysis.inputs.load import Images, Inputs
 from twigma.analysis.inputs.post_age import ages

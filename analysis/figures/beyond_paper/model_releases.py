@@ -115,6 +115,8 @@ def compute_releases(data: Inputs, settings: Settings) -> Result:
 
 def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     """Posts, likes, the share of each cluster, and the similarity to each reference, as far as they are there."""
+    from twigma.analysis.likes.design import is_first_of_each
+
     images = data.images
     author = "author_id" if images.has("author_id") else "id"
     names = ["created_at"]
@@ -126,9 +128,7 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     rows["id"], rows["author"] = images.numbered("id"), images.numbered(author)
     weights = sample_weights(images.table)
     rows["weight"] = 1.0 if weights is None else weights
-    # An image without a post id is a post of its own.
-    is_repeated = rows["id"].notna() & rows["id"].duplicated()
-    posts = rows[~is_repeated]
+    posts = rows[is_first_of_each(rows["id"])]
     yield Outcome(
         POSTS, "count", None, posts["created_at"], posts["author"], posts["weight"]
     )
