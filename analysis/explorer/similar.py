@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from twigma.analysis.explorer.page import Explorer
 from twigma.analysis.explorer.search import closest, model_of
 from twigma.builder.engine.vectors import Vectors
+from twigma.core.installing import install_command
 from twigma.core.names import named_column, with_name
 from twigma.core.workspace import Workspace
 from twigma.dataset.release_folder import embedded_by
@@ -166,7 +167,7 @@ class Encoding:
             from twigma.builder.stages.clip_encoder import choose_placement, load_on
         except ModuleNotFoundError as error:
             raise ValueError(
-                f"Searching needs {error.name}, which is not installed: pip install 'twigma[models]'"
+                f"Searching needs {error.name}, which is not installed: {install_command('models')}"
             ) from None
         folder = self.embedded.made_by
         chosen = model_of(folder, self.embedded.model, *self.wanted)

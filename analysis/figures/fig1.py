@@ -169,7 +169,14 @@ def _survival(results: Results) -> list[Table]:
     for row in records(results.tables["survival"]):
         share = percents(row.share, row.low, row.high)
         rows.append((row.stratum, row.listed, row.found, share, row.weight, row.pooled))
-    header = ("Stratum", "Looked up", "Found", "Left [95%]", "Weight", "Of its month")
+    header = (
+        "Stratum",
+        "Looked up",
+        "Found",
+        "Left [95%]",
+        "Weight",
+        "Of a wider group",
+    )
     caption = "Posts of the id list that are left, by month or month and cluster"
     return [table(caption, header, rows, folded=True)]
 

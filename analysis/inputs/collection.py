@@ -47,8 +47,9 @@ class Collected:
 
 @dataclass(frozen=True)
 class PostCounts:
-    """All posts of a working folder: those that were asked for, those that were found, and those with photos."""
+    """Posts of a working folder: all it knows, those that were looked up, that were found, and those with photos."""
 
+    known: int  # those of the list that were never looked up included
     asked: int
     found: int
     with_photos: int
@@ -66,10 +67,11 @@ def post_counts(work: AnyWorkspace) -> PostCounts | None:
     is_found = pc.is_in(ledger["outcome"], value_set=pa.array(EXISTS, pa.string()))
     found = _distinct(ledger["id"].filter(is_found), with_photos)
     listed, _ = read_listed_ids(work)
-    asked = _distinct(ledger["id"], listed, found)
-    if not len(asked):
+    asked = _distinct(ledger["id"], found)
+    known = _distinct(asked, listed)
+    if not len(known):
         return None
-    return PostCounts(len(asked), len(found), len(with_photos))
+    return PostCounts(len(known), len(asked), len(found), len(with_photos))
 
 
 def _distinct(*ids: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -23,7 +23,6 @@ FIRST_MONTH = "2021-01"
 FIRST_MONTH_IN_TABLE = "2020-01"  # Table 1
 LAST_MONTH = "2023-03"
 MONTHS = 27
-GROWTH: Interval | None = None  # Fig 1b: "steady growth", no rate
 
 # Images of DiffusionDB, in the text and in Table 1.
 DIFFUSIONDB = 14_000_000
@@ -63,8 +62,6 @@ EQ1_P = 0.0001  # each of the four ratios with an interval is below it
 MOST_VARIED = "photographs"
 VARIED_ALIKE = ("paintings", "prompts", "twigma")
 SAME_PROMPT_RATIO = 0.5  # same prompt / any prompt
-# Fig 3b: IEV, PMV and entropy are only in an image.
-VARIATION: dict[str, float] | None = None
 LOWEST_ENTROPY = "twigma"
 
 # Fig 3c: Kendall's tau between words of a prompt and the distance between its images.
@@ -81,7 +78,6 @@ FALLING_CLUSTERS = (1, 3, 4)
 RISING_CLUSTERS = (8, 9)
 THEME_WORDS = ("painting", "woman", "man")  # Fig 4c
 NSFW_CLUSTERS = (5, 8)  # Fig 4c; both grow
-NSFW_SHARE: float | None = None  # Fig 4d shows densities only
 
 # People: annotators, who looked at so many images of each of so many clusters and named so many keywords for each.
 ANNOTATORS = 4

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from twigma.analysis.tables.rows import table_files
+from twigma.core.memory import available_memory
 from twigma.core.names import DEFAULT, with_name
 from twigma.core.tables import nearest_folder
 from twigma.core.values import size_text
 
-GROUP = Path("/sys/fs/cgroup")  # of this process in a container; Linux
-MEMINFO = Path("/proc/meminfo")
 GB = 1e9
 
 # Measured by `benchmarks/growth.py`: what a figure holds of every row at its peak, and what no row adds to.
@@ -47,7 +46,7 @@ def needed(release: Path, embedding: str = DEFAULT) -> Need:
 
 def require(need: Need, folder: Path) -> None:
     """ValueError where there is less memory, or less room on the disk of a folder, than is needed."""
-    there = available()
+    there = available_memory()
     advice = (
         "analyse a part of it with --select FILE (`twigma explore` saves one, any list of ids will do), or one figure "
         "with `twigma.analysis.figure`"
@@ -63,31 +62,3 @@ def require(need: Need, folder: Path) -> None:
             f"{need.rows:,} rows are decoded to {size_text(need.disk)} on the disk of {folder}, which has "
             f"{size_text(room)}: write the report to a larger disk (--out), or {advice}"
         )
-
-
-def available() -> float | None:
-    """Bytes of memory that may be taken: what the machine has, or the container where that is less; None if unknown."""
-    try:
-        line = MEMINFO.read_text().partition("MemAvailable:")[2]
-    except OSError:
-        return None
-    there = float(line.split()[0]) * 1024
-    of_group = _of_group()
-    return there if of_group is None else min(there, of_group)
-
-
-def _of_group() -> float | None:
-    """What a container may still take, its cached files not counted; None where it has no limit."""
-    for limit, used, cached in (
-        ("memory.max", "memory.current", "file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
-    ):
-        try:
-            most = float((GROUP / limit).read_text())
-            taken = float((GROUP / used).read_text())
-            stat = (GROUP / limit).with_name("memory.stat").read_text()
-        except (OSError, ValueError):  # "max": no limit
-            continue
-        counts = dict(line.split() for line in stat.splitlines())
-        return most - taken + float(counts.get(cached, 0))
-    return None

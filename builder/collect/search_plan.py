@@ -95,18 +95,6 @@ def subtract(periods: Sequence[Period], covered: Sequence[Period]) -> list[Perio
     return left
 
 
-def queries(hashtags: Sequence[str]) -> list[str]:
-    """The fewest queries, in order, of at most 1,024 characters that name every hashtag once.
-
-    >>> queries(["#AIart", "dalle"])
-    ['(#aiart OR #dalle) has:images -is:retweet']
-    """
-    groups = _groups(
-        list(normalized(hashtags)), QUERY_LENGTH - len(FILTERS) - len("()")
-    )
-    return [_query(group, ()) for group in groups]
-
-
 def normalized(hashtags: Sequence[str]) -> tuple[str, ...]:
     """Hashtags as `#aiart`, each once; ValueError where there is none, or one that cannot be."""
     tags = tuple(dict.fromkeys(_tag(tag) for tag in hashtags))

@@ -87,10 +87,12 @@ EXTRAS = {
 def explain(error: Exception, command: str | None) -> str:
     """One sentence for the user of a command that failed."""
     if isinstance(error, ModuleNotFoundError):
+        from twigma.core.installing import install_command
+
         extra = "ray" if error.name == "ray" else EXTRAS.get(str(command), "all")
         return (
             f"this command needs {error.name}, which is not installed: "
-            f"pip install 'twigma[{extra}]'"
+            f"{install_command(extra)}"
         )
     if isinstance(error, MemoryError):
         return "out of memory: close other programs, or give this machine smaller files"

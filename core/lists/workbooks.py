@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from twigma.core.installing import install_command
 from twigma.core.lists.packed import Content
 from twigma.core.safety import bounded
 
@@ -27,7 +28,7 @@ def import_reader(name: str, where: str | Path) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise ValueError(
-            f"{where}: reading it needs {name}, which is not installed: pip install 'twigma[tables]'; "
+            f"{where}: reading it needs {name}, which is not installed: {install_command('tables')}; "
             "or save the list as CSV"
         ) from None
 

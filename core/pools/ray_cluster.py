@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
+from twigma.core.installing import install_command
 from twigma.core.pools.worker_output import WorkerOutput
 from twigma.core.safety import worker_environment
 
@@ -44,7 +45,7 @@ def connect(address: str | None = None, cpus: int | None = None) -> Iterator[int
         import ray
     except ModuleNotFoundError as error:
         raise RuntimeError(
-            "Ray is not installed here: pip install 'twigma[ray]'"
+            f"Ray is not installed here: {install_command('ray')}"
         ) from error
 
     address = _resolve(address)

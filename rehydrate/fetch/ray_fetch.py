@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from twigma.core.installing import install_command
 from twigma.core.pools import ray_cluster, ray_pool
 from twigma.core.pools.ray_actor import Actor, on_this_node
 from twigma.core.pools.ray_slots import CpuSlots
@@ -102,7 +103,7 @@ class FetchActor(Actor):
         for name in REQUIRED:
             if importlib.util.find_spec(name) is None:
                 raise ModuleNotFoundError(
-                    f"{socket.gethostname()} has no {name}: pip install 'twigma[rehydrate]' there"
+                    f"{socket.gethostname()} has no {name}: {install_command('rehydrate')} there"
                 )
         self._scratch = Scratch(self._run)
         gate = self._scratch.shared / "gate"

@@ -6,7 +6,6 @@ every stage with pixels.
 """
 
 import fcntl
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
+from twigma.core.memory import available_memory
 from twigma.rehydrate.images.image_headers import (
     MAX_PIXELS,
     BadImage,
@@ -31,31 +31,7 @@ MOST_SHARE = 4 << 30
 LEAST_BUFFER = 32 << 20
 MOST_BUFFER = 256 << 20
 RETRY_SECONDS = 0.05  # between two looks for a free place
-_CGROUP = Path("/sys/fs/cgroup")
-
-
-def available() -> int:
-    """Bytes of memory that this process may still take: the machine's, or its container's if that is less."""
-    free = _machine_memory()
-    try:
-        limit = (_CGROUP / "memory.max").read_text("ascii").strip()
-        used = (_CGROUP / "memory.current").read_text("ascii").strip()
-        if limit == "max":
-            return free
-        return max(0, min(free, int(limit) - int(used)))
-    except (OSError, ValueError):
-        return free  # there is no container, or it states no limit
-
-
-def _machine_memory() -> int:
-    """Bytes that Linux could give without swapping, caches that it would drop included."""
-    try:
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) << 10
-    except OSError:
-        pass
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+UNKNOWN = 4 << 30  # bytes that are taken to be free where no system says so
 
 
 def large_bytes() -> int:
@@ -63,15 +39,23 @@ def large_bytes() -> int:
     return LARGE_BYTES * max_pixels() // MAX_PIXELS
 
 
+def _free(stated: int | None) -> int:
+    """Bytes of free memory: as stated, or as this machine has them."""
+    if stated is not None:
+        return stated
+    there = available_memory()
+    return UNKNOWN if there is None else there
+
+
 def places(free: int | None = None) -> int:
     """How many large images may be decoded at once: what half of the free memory has room for, at least one."""
-    half = (available() if free is None else free) // 2
+    half = _free(free) // 2
     return min(MOST_PLACES, max(1, half // large_bytes()))
 
 
 def share(workers: int, free: int | None = None) -> int:
     """Bytes that each of so many worker processes may ask for: its part of half the free memory, within bounds."""
-    half = (available() if free is None else free) // 2
+    half = _free(free) // 2
     # The bounds are for images of MAX_PIXELS: a worker that may decode larger ones needs so much more.
     larger = max(0, large_bytes() - LARGE_BYTES)
     share = min(MOST_SHARE, max(LEAST_SHARE, half // max(1, workers)))
@@ -80,7 +64,7 @@ def share(workers: int, free: int | None = None) -> int:
 
 def buffer(workers: int, free: int | None = None) -> int:
     """Bytes of images that each of so many workers may hold before and after decoding: an eighth of the free memory."""
-    eighth = (available() if free is None else free) // 8
+    eighth = _free(free) // 8
     return min(MOST_BUFFER, max(LEAST_BUFFER, eighth // max(1, workers)))
 
 

@@ -43,6 +43,8 @@ def compute_process(data: Inputs, settings: Settings) -> Result:
     counts = None if data.manifest is None else data.manifest.get("counts")
     steps: list[Step] = []
     if data.posts is not None:
+        if data.posts.known > data.posts.asked:
+            steps.append(("Posts listed", "posts", data.posts.known))
         # What a search brings was found.
         if data.posts.asked > data.posts.found:
             steps.append(("Posts asked for", "posts", data.posts.asked))

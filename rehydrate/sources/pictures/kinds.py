@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from twigma.core.installing import install_command
+
 HEAD = 512  # bytes from which every kind is recognised
 STORED = ("jpg", "png", "webp", "gif")  # every stage reads these
 ARCHIVES = ("tar", "zip", "gz", "parquet")
@@ -98,7 +100,7 @@ def missing_package(kind: str) -> str | None:
         return None
     if importlib.util.find_spec(converted.package) is not None:
         return None
-    return f"{converted.name}, which needs pip install 'twigma[formats]'"
+    return f"{converted.name}, which needs {install_command('formats')}"
 
 
 # ------------------------------------------------------------------ first bytes

@@ -197,16 +197,11 @@ class ZipTree:
 
 
 class TarTree:
-    """An uncompressed tar; ValueError where it is damaged. A context manager.
-
-    `only` names the members that are wanted; of the others nothing is said.
-    """
+    """An uncompressed tar; ValueError where it is damaged. A context manager."""
 
     is_whole = True
 
-    def __init__(
-        self, path: Path, label: str, only: frozenset[str] | None = None
-    ) -> None:
+    def __init__(self, path: Path, label: str) -> None:
         self.path = path
         self.label = label
         self.left_out: LeftOut = {}
@@ -222,9 +217,6 @@ class TarTree:
         if others:
             self.left_out[NO_FILE] = [member.name for member in others]
         self.names = list(self._places)
-        if only is not None:
-            self.names = [name for name in self.names if name in only]
-            self.left_out = {}
         self._stack = contextlib.ExitStack()
         self._data = self._stack.enter_context(mapped(path))
 

@@ -40,10 +40,10 @@ def test_all_that_a_search_found_is_counted(tiny_world: Path, tmp_path: Path) ->
     assert found is not None and found.posts_with_photos is not None
     assert (found.hashtags, found.posts) == (2, FOUND)
     # A search asks for posts with images, and none was listed.
-    assert post_counts(tmp_path) == PostCounts(FOUND, FOUND, FOUND)
-    # Those of a list come on top, whether they were found or not.
+    assert post_counts(tmp_path) == PostCounts(FOUND, FOUND, FOUND, FOUND)
+    # Those of a list come on top; none of them was asked for yet.
     write_parquet(Workspace(tmp_path).ids_file, pa.table({"id": ["1", "2"]}))
-    assert post_counts(tmp_path) == PostCounts(FOUND + 2, FOUND, FOUND)
+    assert post_counts(tmp_path) == PostCounts(FOUND + 2, FOUND, FOUND, FOUND)
     assert 0 < found.posts_with_photos <= FOUND
 
 

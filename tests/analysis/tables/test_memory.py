@@ -7,6 +7,7 @@ from support.mapped import planted_table, write_release
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.tables import memory
+from twigma.core import memory as core_memory
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def test_too_little_memory_is_one_sentence_before_any_work(
     release, tmp_path, monkeypatch
 ):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   500000 kB\n")
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(core_memory, "MEMINFO", tmp_path / "meminfo")
     sentence = (
         "600 rows need about 0.6 GB of memory, and 0.5 GB are available: .*--select"
     )
@@ -52,24 +53,3 @@ def test_little_room_is_told_in_a_unit_that_it_fills(tmp_path, monkeypatch):
     sentence = "202 rows are decoded to 161.6 kB on the disk of .*, which has 40.0 kB: "
     with pytest.raises(ValueError, match=sentence):
         memory.require(need, tmp_path)
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_the_limit_of_a_container_counts_and_its_cached_files_do_not(
-    tmp_path, monkeypatch, version
-):
-    files = {
-        1: ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
-        2: ("memory.max", "memory.current", "file"),
-    }[version]
-    for name, value in zip(files[:2], (4_000_000_000, 3_000_000_000), strict=True):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(f"{value}\n")
-    stat = (tmp_path / files[0]).with_name("memory.stat")
-    stat.write_text(f"anon 5\n{files[2]} 1500000000\n")
-    (tmp_path / "meminfo").write_text("MemAvailable:   20000000 kB\n")
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "GROUP", tmp_path)
-    assert memory.available() == 2.5e9
-    (tmp_path / files[0]).write_text("max\n")
-    assert memory.available() == 20_480_000_000

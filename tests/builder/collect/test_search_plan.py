@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,14 @@ from twigma.builder.collect.search_plan import (
     coverage,
     period,
     plan_searches,
-    queries,
     subtract,
 )
 from twigma.rehydrate.ledger.search_progress import SearchRow
+
+
+def queries(hashtags: Sequence[str]) -> list[str]:
+    """The queries of a period in which nothing was searched."""
+    return [one.query for one in plan_searches(hashtags, day(1), day(2), [])]
 
 
 @given(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.ray_heads import Head, free_port, started_head
 
+from twigma.core.installing import install_command
 from twigma.core.pools import ray_cluster
 
 DRIVER = """
@@ -152,7 +153,7 @@ def test_without_ray_it_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.endswith(
-        "RuntimeError: Ray is not installed here: pip install 'twigma[ray]'\n"
+        f"RuntimeError: Ray is not installed here: {install_command('ray')}\n"
     )
 
 

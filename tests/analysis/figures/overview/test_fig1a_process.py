@@ -28,13 +28,14 @@ def computed(manifest, posts):
 
 
 def test_every_step_is_counted():
-    result = computed({"counts": COUNTS}, PostCounts(90, 80, 60))
+    result = computed({"counts": COUNTS}, PostCounts(95, 90, 80, 60))
     steps = dict(
         zip(
             result.tables["fig1a"]["step"], result.tables["fig1a"]["count"], strict=True
         )
     )
     assert steps == {
+        "Posts listed": 95,
         "Posts asked for": 90,
         "Posts found": 80,
         "Posts with photos": 60,
@@ -56,7 +57,7 @@ def test_every_step_is_counted():
 def test_what_is_not_known_is_left_out():
     result = computed({"counts": COUNTS}, None)
     assert result.tables["fig1a"]["step"].iloc[0] == "Images listed"
-    result = computed(None, PostCounts(80, 80, 60))
+    result = computed(None, PostCounts(80, 80, 80, 60))
     assert result.tables["fig1a"]["step"].tolist() == [
         "Posts found",
         "Posts with photos",
@@ -65,7 +66,7 @@ def test_what_is_not_known_is_left_out():
         (None, None, False),
         ({"files": {}}, None, False),
         ({"counts": COUNTS}, None, True),
-        (None, PostCounts(1, 1, 1), True),
+        (None, PostCounts(1, 1, 1, 1), True),
     ):
         assert has_counts(SimpleNamespace(manifest=manifest, posts=posts)) == there
 

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from support.worlds import photo
 
 from twigma.cli import main
+from twigma.core.installing import install_command
 from twigma.core.workspace import Workspace
 from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.image_index import Images
@@ -125,7 +126,7 @@ def test_every_file_of_a_folder_is_in_one_class(
         OTHER: 2,
         EMPTY: 1,
         OTHER_TABLE: 1,
-        "HEIC, which needs pip install 'twigma[formats]'": 1,
+        f"HEIC, which needs {install_command('formats')}": 1,
     }
     # Pictures, failures, what is beside one, and what is left out: together, every file and link.
     assert 10 + 1 + 1 + sum(left_out(report).values()) == len(files) + 2

@@ -1,11 +1,13 @@
 """What no stage reads becomes a PNG with the pixels that Pillow shows."""
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from twigma.core.installing import install_command
 from twigma.rehydrate.images.image_headers import BadImage
 from twigma.rehydrate.sources.pictures import kinds
 from twigma.rehydrate.sources.pictures.convert import stored_form
@@ -103,7 +105,7 @@ def test_a_format_without_its_package_names_the_extra(
         kinds.CONVERTED, "heic", kinds.Converted("HEIC", "HEIF", "no_such_package")
     )
     with pytest.raises(
-        BadImage, match=r"HEIC, which needs pip install 'twigma\[formats\]'"
+        BadImage, match=re.escape(f"HEIC, which needs {install_command('formats')}")
     ):
         stored_form(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
 
