@@ -71,9 +71,9 @@ def set_name(results: Results, role: str) -> str:
     return role
 
 
-def weighting_notes(images: Images) -> tuple[str, ...]:
+def weighting_notes(images: Images, *, of_totals: bool = False) -> tuple[str, ...]:
     """Notes that images were weighted, as a sample or for lost posts; empty where they were not."""
-    return sample_weights.notes(images.table)
+    return sample_weights.notes(images.table, of_totals=of_totals)
 
 
 def thinning_notes(images: Images) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def compute_posts(data: Inputs, settings: Settings) -> Result:
         tables["survival"] = data.lost
         values |= entries(data.lost, "survival", ["stratum"], "share")
     n = int(months[counted].sum())
-    notes = (*weighting_notes(data.images), *_not_asked_notes(data.not_asked))
+    weighting = weighting_notes(data.images, of_totals=True)
+    notes = (*weighting, *_not_asked_notes(data.not_asked))
     return Result(n, tables, values, notes)
 
 
@@ -190,7 +191,8 @@ def compute_words(data: Inputs, settings: Settings) -> Result:
 
     words = timeline.frequent_words(data.images.table)
     n = int(words["count"].sum())
-    return Result(n, {"fig1c": words}, notes=weighting_notes(data.images))
+    notes = weighting_notes(data.images, of_totals=True)
+    return Result(n, {"fig1c": words}, notes=notes)
 
 
 def draw_words(tables: Tables, into: "Axes | None" = None) -> "FigureBase":

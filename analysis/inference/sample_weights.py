@@ -31,26 +31,37 @@ def sample_weights(table: pa.Table) -> Floats | None:
     A row without a weight among others with one was not drawn, and represents itself (1), with a warning.
     ValueError for a weight that is not finite or not above 0.
     """
+    weights = total_weights(table)
+    return None if weights is None or np.ptp(weights) == 0 else weights
+
+
+def total_weights(table: pa.Table) -> Floats | None:
+    """As `sample_weights`, for totals, to which equal weights matter too: None only where all are 1."""
     product = np.ones(1)
     for name in (COLUMN, SURVIVAL):
         weights = _column(table, name)
         if weights is not None:
             product = product * weights
-    return product if np.ptp(product) > 0 else None
+    return None if (product == 1).all() else product
 
 
-def notes(table: pa.Table) -> tuple[str, ...]:
-    """What the weights of this table, one row per image, are, for the reader; nothing where there are none."""
+def notes(table: pa.Table, *, of_totals: bool = False) -> tuple[str, ...]:
+    """What the weights of this table, one row per image, are, for the reader; nothing where none are used.
+
+    Equal ones are used for totals alone.
+    """
     sentences = []
-    if _column(table, COLUMN, quiet=True) is not None:
-        sentences.append(NOTE)
-    if _column(table, SURVIVAL, quiet=True) is not None:
-        sentences.append(LOST)
+    for name, sentence in ((COLUMN, NOTE), (SURVIVAL, LOST)):
+        weights = _column(table, name, quiet=True)
+        if weights is None:
+            continue
+        if np.ptp(weights) > 0 or (of_totals and weights[0] != 1):
+            sentences.append(sentence)
     return tuple(sentences)
 
 
 def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
-    """One column of weights, 1 where it is null; None where it is missing, all null, or all the same."""
+    """One column of weights, 1 where it is null; None where it is missing or all null."""
     if name not in table.column_names or table[name].null_count == len(table):
         return None
     values = table[name].to_pandas().to_numpy(dtype=np.float64)
@@ -60,9 +71,7 @@ def _column(table: pa.Table, name: str, quiet: bool = False) -> Floats | None:
         raise DataError(
             f"{name}: expected finite weights above 0, found {weights.min()}; draw the sample again"
         )
-    if np.ptp(weights) == 0:
-        return None
-    if missing.any() and not quiet:
+    if missing.any() and np.ptp(weights) > 0 and not quiet:
         warnings.warn(
             f"{int(missing.sum())} rows without a {name} count as one each",
             stacklevel=3,

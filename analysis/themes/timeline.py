@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from twigma.analysis.convert import Array, Floats
 from twigma.analysis.inference.intervals import Estimate
-from twigma.analysis.inference.sample_weights import sample_weights
+from twigma.analysis.inference.sample_weights import total_weights
 from twigma.analysis.likes.count_regression import fit_cells
 from twigma.analysis.themes import words
 from twigma.analysis.themes.exposure import calendar_days, covered_days
@@ -55,7 +55,7 @@ def posts_per_month(table: pa.Table) -> pd.DataFrame:
     posts = distinct_per_month(table, "id")
     images = distinct_per_month(table, "image_name")
     counts = pd.DataFrame({"posts": posts, "images": images})
-    if frame["weight"].nunique() > 1:
+    if (frame["weight"] != 1).any():
         frame = _dated(table, *columns.KEY)
         weights = pd.DataFrame(
             {"posts": _weight(frame, "id"), "images": _weight(frame, "image_name")}
@@ -169,7 +169,7 @@ def frequent_words(table: pa.Table, n: int = 50) -> pd.DataFrame:
     DataFrame (word, count, share), `share` of all words that are left after stopwords; of a sample, `count` is that
     of the list it was drawn from.
     """
-    weights = sample_weights(table)
+    weights = total_weights(table)
     posts = _first_of_each(table["id"])
     of_posts = np.ones(len(posts), np.int64) if weights is None else weights[posts]
     counts = _word_counts(table["text"], posts, of_posts)
@@ -207,7 +207,7 @@ def _word_counts(
 def _dated(table: pa.Table, *names: str) -> pd.DataFrame:
     """These columns of the rows with a date, their month, and their weight in a sample (1 where there is none)."""
     columns.require(table, [*names, "created_at"], "timeline")
-    weights = sample_weights(table)
+    weights = total_weights(table)
     frame: pd.DataFrame = table.select([*names, "created_at"]).to_pandas()
     frame["weight"] = 1.0 if weights is None else weights
     frame = frame.dropna(subset=["created_at"])

@@ -87,7 +87,7 @@ class ImageStream(IterableDataset[Any]):
         self.decode = decode
         self.transform = transform
         self.rank, self.world_size = _process(rank, world_size)
-        self.epoch = 0
+        self._epoch = _shared_number()
         self._position = 0  # images that were given
         self._resumes = False
         self._resumed_workers: int | None = None
@@ -122,9 +122,15 @@ class ImageStream(IterableDataset[Any]):
     def __repr__(self) -> str:
         return f"<a stream of {len(self._table):,} images of {self.work}>"
 
+    @property
+    def epoch(self) -> int:
+        """The epoch whose order is used."""
+        return int(self._epoch[0])
+
     def set_epoch(self, epoch: int) -> None:
-        """From its beginning, in the order of this epoch."""
-        self.epoch = epoch
+        """From its beginning, in the order of this epoch, in the workers of a DataLoader that stay too."""
+        self._epoch[0] = epoch
+        self._position = 0
         self._resumes = False
 
     def state_dict(self) -> dict[str, Any]:
@@ -156,7 +162,7 @@ class ImageStream(IterableDataset[Any]):
             )
         for name, here in self._places().items():
             _require_same(name, state.get(name, here), here)
-        self.epoch = state["epoch"]
+        self._epoch[0] = state["epoch"]
         self._position = state["position"]
         self._resumes = True
         self._resumed_workers = state.get("workers")
@@ -215,6 +221,15 @@ class ImageStream(IterableDataset[Any]):
             return columns, data
         with room(data):
             return columns, read_pixels(data)[1]
+
+
+def _shared_number() -> Any:
+    """A number in an array of one, which a process and the workers that it starts see change; without torch its own."""
+    try:
+        import torch
+    except ImportError:
+        return np.zeros(1, np.int64)
+    return torch.zeros(1, dtype=torch.int64).share_memory_()
 
 
 def _require_same(name: str, saved: Any, here: Any) -> None:

@@ -9,6 +9,7 @@ from twigma.analysis.analyze import analyze
 from twigma.analysis.comparison.divergence import kl_matrix
 from twigma.analysis.inference.sample_weights import (
     NOTE,
+    notes,
     sample_weights,
     thinned,
     trimmed,
@@ -168,15 +169,30 @@ def test_quintiles_and_likes_of_a_sample_are_those_of_rows_repeated(rng):
 def test_weights_of_one_or_none_change_nothing(rng):
     rows = population(rng, 300)
     plain = as_table(rows)
-    for weights in (np.ones(300), [None] * 300, np.full(300, 7.5)):
+    for weights in (np.ones(300), [None] * 300):
         table = columns.add(plain, sample_weight=pa.array(weights, pa.float64()))
         assert sample_weights(table) is None
+        assert notes(table, of_totals=True) == ()
         pd.testing.assert_frame_equal(
             timeline.posts_per_month(table), timeline.posts_per_month(plain)
         )
         pd.testing.assert_frame_equal(
             timeline.cluster_share(table), timeline.cluster_share(plain)
         )
+
+
+def test_equal_weights_count_in_totals_alone(rng):
+    plain = as_table(population(rng, 300))
+    equal = columns.add(plain, sample_weight=pa.array(np.full(300, 7.5)))
+    assert sample_weights(equal) is None
+    assert (notes(equal), notes(equal, of_totals=True)) == ((), (NOTE,))
+    of_sample = timeline.posts_per_month(plain)["posts"]
+    of_list = timeline.posts_per_month(equal)
+    np.testing.assert_allclose(of_list["posts"], 7.5 * of_sample)
+    np.testing.assert_array_equal(of_list["sampled"], of_sample)
+    pd.testing.assert_frame_equal(
+        timeline.cluster_share(equal), timeline.cluster_share(plain)
+    )
 
 
 def test_unknown_and_impossible_weights_are_said():

@@ -100,6 +100,34 @@ def test_the_order_is_that_of_the_seed_and_the_epoch(stream):
     assert names(shuffled) == first
 
 
+def test_a_state_between_two_epochs_is_the_beginning_of_the_next(stream):
+    done = stream(shuffle=True, seed=3)
+    list(done)
+    done.set_epoch(1)
+    resumed = stream(shuffle=True, seed=3)
+    resumed.load_state_dict(done.state_dict())
+    assert names(resumed) == names(done)
+    assert len(names(done)) == len(done)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork", "ignore:'set_vital'")
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_that_stay_follow_the_epoch(stream, start):
+    images = stream(shuffle=True, seed=3)
+    loader = DataLoader(
+        images,
+        batch_size=None,
+        num_workers=1,
+        persistent_workers=True,
+        multiprocessing_context=start,
+    )
+    first = names(loader)
+    images.set_epoch(1)
+    expected = stream(shuffle=True, seed=3)
+    expected.set_epoch(1)
+    assert names(loader) == names(expected) != first
+
+
 @pytest.mark.parametrize("window", [1, None])
 def test_a_window_mixes_so_many_shards(folder, stream, window):
     index = pq.read_table(next((folder / "work" / "shards").glob("*.parquet")))
