@@ -8,6 +8,7 @@ who looks for a fault needs is a `detail`. `-q` and `-v` of every command set th
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -141,5 +142,7 @@ def _write(text: str) -> None:
     from tqdm.auto import tqdm
 
     for folder, name in _names.items():
-        text = text.replace(folder, name)
+        # Not where it is the beginning of another folder's name.
+        parts = re.split(rf"{re.escape(folder)}(?![\w.-])", text)
+        text = name.join(parts)
     tqdm.write(text, file=sys.stderr)

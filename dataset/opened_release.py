@@ -3,12 +3,12 @@
 For looking at a release and for analyses of your own; `load_dataset` streams, shuffles and feeds a `DataLoader`.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twigma.core.machine import usable_cpus
 from twigma.core.names import DEFAULT, with_name
 from twigma.dataset.release_folder import (
     AnyPath,
@@ -70,7 +70,7 @@ class Release:
             return pq.read_table(self.folder / name, memory_map=True)
 
         # Arrow reads a column by one thread, and of embeddings there is one.
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(usable_cpus()) as threads:
             files = list(threads.map(read, names))
         return pa.concat_tables(files).replace_schema_metadata()
 

@@ -106,11 +106,11 @@ def serve(
     port: int = 0,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Serve the page until the process is stopped; `announce` gets its address. Port 0 is any free one.
+    """Serve the page until the process is interrupted; `announce` gets its address. Port 0 is any free one.
 
     RuntimeError when another process serves the folder.
     """
     busy = f"another `twigma label` serves {folder}: use its page, or stop it"
     with locks.alone(folder, busy), LabelServer(folder, images, port) as server:
         announce(server.url)
-        server.serve_forever()
+        server.serve_until_stopped()

@@ -29,6 +29,7 @@ from twigma.analysis.explorer.points import (
     read_places,
 )
 from twigma.core import columns
+from twigma.core.tables import joined_key
 from twigma.dataset.opened_release import Release
 
 SAME, OTHER, NEW, GONE = CHANGES = ("same cluster", "another cluster", "new", "gone")
@@ -128,10 +129,7 @@ def _match(
 
 
 def _keys(release: Release, names: list[str]) -> pa.Array:
-    parts = [release.metadata[name].combine_chunks() for name in names]
-    return pc.binary_join_element_wise(
-        *parts, "/", null_handling="replace", null_replacement=""
-    )
+    return joined_key(*(release.metadata[name].combine_chunks() for name in names))
 
 
 def _coordinates(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from twigma.analysis.tables.rows import table_files
-from twigma.core.memory import available_memory
+from twigma.core.machine import available_memory
 from twigma.core.names import DEFAULT, with_name
 from twigma.core.tables import nearest_folder
 from twigma.core.values import size_text

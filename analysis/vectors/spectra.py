@@ -4,7 +4,6 @@ The memory is that of one block and a square matrix, whatever the number of rows
 together come from each set's sums, which are made once, whatever other sets it is put together with.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twigma.analysis.convert import Array, Floats, Precision
+from twigma.core.machine import usable_cpus
 
 BLOCK = 4096
 CACHED = 1024  # rows of which a few passes stay in a core's cache
@@ -93,7 +93,7 @@ def variances(x: Array) -> Floats:
     if len(starts) == 1:  # as of the many small groups: a thread would cost more
         blocks = [of_block(0)]
     else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_cpus()) as pool:
             blocks = list(pool.map(of_block, starts))
     counts = np.array([[count] for count, _, _ in blocks])
     means = np.array([mean for _, mean, _ in blocks])

@@ -96,7 +96,7 @@ def _cluster(
     distinct = len(images.originals)
     if distinct < FEWEST:
         raise ValueError(too_few(distinct))
-    k = named or default_k(distinct)
+    k = default_k(distinct) if named is None else named
     provenance = Provenance(code_revision=REVISION, k=k, seed=seed)
     if named is None and k != K:
         notice(

@@ -5,7 +5,6 @@ clusters, one start is much like another. What counts is that seeds are spread (
 are over few rows. Used by `kmeans.py`.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from twigma.builder.clusters.lloyd import moved, sums_of
 from twigma.builder.engine.vectors import Half, Indices
+from twigma.core.machine import usable_cpus
 
 MANY = 100  # clusters above which a fit begins here
 ROWS_PER_CLUSTER = 32  # of the sample
@@ -35,7 +35,7 @@ def start_of_many(sample: Half, k: int, seed: int) -> Floats:
 
     starts = range(0, len(sample), BLOCK)
     blocks = [sample[at : at + BLOCK] for at in starts]
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(usable_cpus()) as pool:
         centroids = sample[_spread(sample, k, seed)].astype(np.float32)
         inertia = np.inf
         for _ in range(ITERATIONS):

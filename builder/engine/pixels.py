@@ -6,7 +6,6 @@ grey level from what open_clip's own transform returns with Pillow, and at least
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from twigma.core.machine import usable_cpus
 from twigma.rehydrate.images.decode import read_pixels
 from twigma.rehydrate.images.decode_memory import room
 from twigma.rehydrate.images.jpeg import Pixels
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Resize = Callable[[Pixels], "torch.Tensor"]
 
-_decoders = max(2, os.cpu_count() or 1)  # threads of this process
+_decoders = max(2, usable_cpus())  # threads of this process
 MAX_RATIO = 50  # of the long to the short side; models look at the central square
 
 

@@ -10,7 +10,6 @@ run, and not kept.
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 
 from twigma.builder.engine.delivery import RowOffer, offer_rows, take_offered
 from twigma.builder.engine.vectors import Half, Indices, Vectors
+from twigma.core.machine import usable_cpus
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.read_ahead import read_ahead
@@ -59,7 +59,7 @@ class RowBlocks:
         def run(item: K) -> T:
             return function(*load(item))
 
-        workers = os.cpu_count() or 1
+        workers = usable_cpus()
         # Products are small: several at a time are faster than each by several threads.
         with (
             ThreadPoolExecutor(workers) as pool,

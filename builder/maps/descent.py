@@ -9,7 +9,6 @@ has images of its own.
 
 import functools
 import itertools
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from twigma.core.machine import usable_cpus
 from twigma.core.progress import progress_bar
 
 # Similarity on the map is 1 / (1 + A d^2B): UMAP's curve for points that lie MIN_DIST apart at least (and spread 1).
@@ -104,7 +104,7 @@ def spread(starts: Floats, weights: sparse.csr_array, *, seed: int = SEED) -> Fl
     moving = Moving.of(starts, seed)
     rounds = _rounds(weights, epochs, np.random.default_rng(seed))
     descend = _compiled()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for epoch in progress_bar(range(epochs), desc="map", unit="epoch"):
             before = moving.places.copy()
             course = Course(epoch, epoch + 1, epochs, SPREAD_RATE, True)
@@ -163,7 +163,7 @@ def settle(starts: Floats, anchors: Floats, near: Indices, weights: Doubles) -> 
         descend(moving.part(rows), anchors, anchors, course, edges)
 
     blocks = [slice(at, at + ROWS) for at in range(0, len(starts), ROWS)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for _ in pool.map(move, blocks):
             pass  # an error of a thread is raised here
     return moving.places

@@ -4,7 +4,6 @@ They are written so that the Hub stores little of a new version: chunks are cut 
 few rows are taken out. Several files are written at once, since cutting takes time.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.parquet as pq
 
 from twigma.core import columns
 from twigma.core.files import atomic
+from twigma.core.machine import usable_cpus
 from twigma.core.progress import progress_bar
 from twigma.dataset.tables.table_files import table_name
 
@@ -53,7 +53,7 @@ def write_files(
         with atomic(folder / table_name(config, number, count)) as path:
             write_table(path, file_table(number), dictionary=dictionary)
 
-    with ThreadPoolExecutor(min(WRITERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(WRITERS, usable_cpus())) as pool:
         written = pool.map(write, range(count))
         bar = progress_bar(written, total=count, desc=config, unit="file")
         for _ in bar:

@@ -69,8 +69,8 @@ def _same_type(actual: pa.DataType, expected: pa.DataType) -> bool:
 def add(table: pa.Table, **values: Any) -> pa.Table:
     """`table` [n rows] with these columns added or replaced: Arrow arrays or sequences, one value for each row.
 
-    Values are cast to the declared type of their column (an embedding keeps its length); pa.ArrowInvalid where they
-    cannot be.
+    Values are cast to the declared type of their column; pa.ArrowInvalid or pa.ArrowTypeError where they cannot be. An
+    embedding of the declared precision may have any length.
     """
     for name, value in values.items():
         column = declared(name)
@@ -91,10 +91,10 @@ def add(table: pa.Table, **values: Any) -> pa.Table:
 def join(table: pa.Table, part: pa.Table) -> pa.Table:
     """Add the columns of `part` to `table` by `image_name`, or by (`id`, `image_name`) where the part has both.
 
-    Rows of `table` keep their order; one without a row in `part` has nulls.
+    Rows of `table` keep their order; one without a row in `part`, or without a name, has nulls.
     """
     keys = [key for key in KEY if key in part.column_names]
-    row = pc.index_in(_key(table, keys), value_set=_key(part, keys))
+    row = pc.index_in(_key(table, keys), value_set=_key(part, keys), skip_nulls=True)
     for name in part.column_names:
         if name not in keys:
             table = add(table, **{name: take_rows(part[name], row)})

@@ -192,7 +192,8 @@ def open_parquet(
     if names is not None:
         wanted = [name for name in names if name in schema.names]
     file = pq.ParquetFile(source, read_dictionary=_long_leaves(schema, wanted))
-    stated = _stated(file.metadata, set(wanted))
+    leaves = _leaves_of(schema, set(wanted))
+    stated = _stated(file.metadata, leaves)
     if stated > ceiling(size):
         raise ValueError(
             f"{where}: {size:,} bytes of Parquet that unpack to {stated:,}, at most {ceiling(size):,} are read: if it "
@@ -229,16 +230,41 @@ def _is_long(kind: pa.DataType) -> bool:
     return any(getattr(pa.types, test)(kind) for test in tests)
 
 
-def _stated(metadata: pq.FileMetaData, names: set[str]) -> int:
+def _leaves_of(schema: pa.Schema, names: set[str]) -> list[int]:
+    """The places, among the columns that Parquet stores, of those that these columns consist of.
+
+    Their paths do not tell it: a name may have a dot in it.
+    """
+    leaves: list[int] = []
+    first = 0
+    for column in schema:
+        count = _count_leaves(column.type)
+        if column.name in names:
+            leaves += range(first, first + count)
+        first += count
+    return leaves
+
+
+def _count_leaves(kind: pa.DataType) -> int:
+    """As how many columns Parquet stores a column of this type."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _count_leaves(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return _count_leaves(kind.value_type)
+    if not pa.types.is_nested(kind):
+        return 1
+    return sum(_count_leaves(kind.field(at).type) for at in range(kind.num_fields))
+
+
+def _stated(metadata: pq.FileMetaData, leaves: Sequence[int]) -> int:
     """Bytes that the columns say they unpack to, with eight for each of their values, however often one repeats."""
     total = 0
     for group in range(metadata.num_row_groups):
         row_group = metadata.row_group(group)
-        for at in range(row_group.num_columns):
+        for at in leaves:
             chunk = row_group.column(at)
-            if chunk.path_in_schema.partition(".")[0] in names:
-                values = max(chunk.num_values, row_group.num_rows)
-                total += max(chunk.total_uncompressed_size, 0) + 8 * values
+            values = max(chunk.num_values, row_group.num_rows)
+            total += max(chunk.total_uncompressed_size, 0) + 8 * values
     return total
 
 

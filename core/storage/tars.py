@@ -7,7 +7,7 @@ in one process.
 import contextlib
 import os
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -26,7 +26,7 @@ class Tars:
         self._process = os.getpid()
         self._next: dict[Path, Path] = {}
         self._readers: Counter[Path] = Counter()
-        self._locks: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: dict[str, threading.Lock] = {}
         self._ahead = ThreadPoolExecutor(1)
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class Tars:
     def bring(self, tar: Path) -> None:
         """Fetch a tar that is not here, and begin with the next; `drop` it for each time that it was brought."""
         self._require_process()
-        with self._locks[tar]:
+        with self._lock(tar):
             self._readers[tar] += 1
             self._fetch(tar)
         following = self._next.get(tar)
@@ -54,7 +54,7 @@ class Tars:
 
     def drop(self, tar: Path) -> None:
         """Delete a tar here that the store has, when nobody reads it any more."""
-        with self._locks[tar]:
+        with self._lock(tar):
             self._readers[tar] -= 1
             if self._readers[tar] <= 0:
                 self._mirror.drop(tar)
@@ -64,8 +64,12 @@ class Tars:
         self._require_process()
         return self._mirror.store.read_at(self._mirror.name_of(tar), at, size)
 
+    def _lock(self, tar: Path) -> threading.Lock:
+        # Of texts `setdefault` is one step, so that two threads get the same lock; of paths it is not.
+        return self._locks.setdefault(str(tar), threading.Lock())
+
     def _fetch_ahead(self, tar: Path) -> None:
-        with contextlib.suppress(OSError), self._locks[tar]:  # `bring` meets it again
+        with contextlib.suppress(OSError), self._lock(tar):  # `bring` meets it again
             self._fetch(tar)
 
     def _fetch(self, tar: Path) -> None:

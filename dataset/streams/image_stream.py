@@ -4,7 +4,6 @@
 of the tars says where each image is: so a stream that stopped goes on with the next image, with nothing read again.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from twigma.core.machine import usable_cpus
 from twigma.core.read_ahead import read_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.image_rows import KEY, stored_rows
@@ -229,7 +229,7 @@ def _shared_number() -> Any:
         import torch
     except ImportError:
         return np.zeros(1, np.int64)
-    return torch.zeros(1, dtype=torch.int64).share_memory_()
+    return torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
 
 def _require_same(name: str, saved: Any, here: Any) -> None:
@@ -269,7 +269,7 @@ def _of_torch() -> tuple[int, int]:
 def _threads() -> int:
     """Threads that decode: one a CPU, or none in a worker of a DataLoader, as these are already many."""
     _, workers = _worker()
-    return 0 if workers > 1 else min(MOST_THREADS, os.cpu_count() or 1)
+    return 0 if workers > 1 else min(MOST_THREADS, usable_cpus())
 
 
 def _by_threads(

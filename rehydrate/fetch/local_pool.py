@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from twigma.core.machine import usable_cpus
 from twigma.core.pools.task_event import TaskEvent
 from twigma.core.safety.worker_environment import for_worker
 from twigma.rehydrate.fetch.shard_plan import list_file
@@ -36,7 +37,7 @@ def local_fetch(
     events end early when the pool itself is killed.
     """
     if processes is None:
-        processes = min(2 * (os.cpu_count() or 1), MAX_PROCESSES)
+        processes = min(2 * usable_cpus(), MAX_PROCESSES)
     processes = min(processes, options["connections"], len(todo))
     of_each = dict(options)
     of_each["connections"] = max(1, options["connections"] // processes)

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 
-from twigma.core.memory import available_memory
+from twigma.core.machine import available_memory
 from twigma.rehydrate.images.image_headers import (
     MAX_PIXELS,
     BadImage,

@@ -6,7 +6,6 @@ used, so that look-ups, searches, imports and added images cannot bring any of i
 
 import hashlib
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from twigma.core.files import write_json
+from twigma.core.machine import usable_cpus
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.posts.page_content import dicts, media_keys, versions
 
@@ -80,7 +80,7 @@ def public_list(removed: Removed) -> str:
     if not removed.hashes:
         return f"{HEADING}# Nothing was taken out.\n"
     slow_hash = partial(public_hash, removed.salt)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(usable_cpus()) as threads:
         hashes = sorted(threads.map(slow_hash, removed.hashes))
     return "\n".join([f"{HEADING}# salt: {removed.salt}", *hashes, ""])
 
@@ -97,7 +97,7 @@ class PublicRemovals:
         asked = list(names)
         if not self.hashes or not asked:
             return set()
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(usable_cpus()) as threads:
             held = list(threads.map(self._holds, asked))
         return {name for name, is_held in zip(asked, held, strict=True) if is_held}
 

@@ -291,6 +291,11 @@ def test_stages_are_joined_by_their_key(tmp_path):
     assert table["id"].to_pylist() == ["1", NINETEEN, "1490000000000000000", None]
 
 
+def test_rows_without_a_name_are_joined_with_nothing():
+    table = columns.join(images("1", None), images(None, "1", width=[5, 6]))
+    assert table["width"].to_pylist() == [6, None]
+
+
 def test_images_without_a_post_are_told_apart():
     table = images("1", "2", "3", id=[None, None, None])
     part = images("3", "1", id=[None, None], duplicate_reason=["near", None])

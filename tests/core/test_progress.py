@@ -30,6 +30,13 @@ def test_notices_and_details_are_shown_as_the_verbosity_says(capsys, level, show
     assert (written.out, written.err.splitlines()) == ("", shown)
 
 
+def test_a_folder_is_called_by_its_name_and_others_by_theirs(capsys):
+    with progress.naming("/tmp/work", "s3://lab/work"):
+        progress.notice("/tmp/work/shards: /tmp/work2, /tmp/work.old, in /tmp/work")
+    said = capsys.readouterr().err.strip()
+    assert said == "s3://lab/work/shards: /tmp/work2, /tmp/work.old, in s3://lab/work"
+
+
 def test_the_verbosity_is_restored_after_an_error(capsys):
     with pytest.raises(RuntimeError), verbosity(Verbosity.QUIET):
         raise RuntimeError

@@ -7,7 +7,7 @@ from support.mapped import planted_table, write_release
 
 from twigma.analysis.analyze import analyze
 from twigma.analysis.tables import memory
-from twigma.core import memory as core_memory
+from twigma.core import machine
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_too_little_memory_is_one_sentence_before_any_work(
     release, tmp_path, monkeypatch
 ):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   500000 kB\n")
-    monkeypatch.setattr(core_memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "MEMINFO", tmp_path / "meminfo")
     sentence = (
         "600 rows need about 0.6 GB of memory, and 0.5 GB are available: .*--select"
     )

@@ -15,6 +15,7 @@ from twigma.builder.engine import delivery
 from twigma.builder.engine import row_blocks as blocks_of
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import as_column, read_vectors
+from twigma.core.machine import usable_cpus
 from twigma.core.parts import write_part
 from twigma.core.pools import ray_cluster
 from twigma.core.pools.ray_pool import Engine
@@ -78,7 +79,7 @@ def test_each_item_in_order_and_few_ahead(rows):
 
     found = blocks.each(sum_of, items(), lambda item: (rows[item], rows[item + 1]))
     first, result = next(found)
-    assert first == 0 and len(taken) <= blocks_of.AHEAD * os.cpu_count() + 1
+    assert first == 0 and len(taken) <= blocks_of.AHEAD * usable_cpus() + 1
     results = [result, *(result for _, result in found)]
     np.testing.assert_array_equal(results, rows[:300] + rows[1:301])
     assert list(blocks.each(sum_of, [], lambda item: item)) == []

@@ -1,6 +1,5 @@
 """Images come to rest where UMAP's own descent moves them, alone as beside others, by any number of threads."""
 
-import os
 import warnings
 
 import numpy as np
@@ -78,7 +77,7 @@ def test_alone_as_beside_others_and_by_any_number_of_threads(placed, monkeypatch
     assert np.concatenate(alone).tobytes() == together[:50].tobytes()
     monkeypatch.setattr(descent, "ROWS", 7)
     for threads in (1, 3):
-        monkeypatch.setattr(os, "cpu_count", lambda: threads)  # noqa: B023 - asked at once
+        monkeypatch.setattr(descent, "usable_cpus", lambda: threads)  # noqa: B023 - asked at once
         assert descent.settle(*placed).tobytes() == together.tobytes()
     assert not len(descent.settle(starts[:0], anchors, near[:0], weights[:0]))
 
@@ -159,5 +158,5 @@ def test_all_rows_come_to_the_same_places_by_any_number_of_threads(monkeypatch):
     first = descent.spread(starts, weights)
     assert descent.spread(starts, weights, seed=1).tobytes() != first.tobytes()
     for threads in (1, 3):
-        monkeypatch.setattr(os, "cpu_count", lambda: threads)  # noqa: B023 - asked at once
+        monkeypatch.setattr(descent, "usable_cpus", lambda: threads)  # noqa: B023 - asked at once
         assert descent.spread(starts, weights).tobytes() == first.tobytes()

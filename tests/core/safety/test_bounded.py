@@ -5,12 +5,23 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.archived import post, v1, write
 from support.peaks import run_commands
 from support.unpacking import archive_bombs, gzip_bomb, list_bombs
 
-from twigma.core.safety.bounded import Cut, inflated, load_json, text_lines, unpacked
+from twigma.core.safety.bounded import (
+    Cut,
+    _leaves_of,
+    inflated,
+    load_json,
+    open_parquet,
+    text_lines,
+    unpacked,
+)
 from twigma.rehydrate.ids.post_ids import collect_ids, read_ids
 from twigma.rehydrate.sources.archives.import_archives import import_archives
 
@@ -103,3 +114,37 @@ def test_answers_are_inflated_up_to_a_limit() -> None:
         list(inflated(iter([packed[:-9]]), "gzip", 5000))
     with pytest.raises(ValueError, match="not asked for"):
         list(inflated(iter([packed]), "gzip, gzip", 5000))
+
+
+@pytest.mark.parametrize("name", ["payload", "pay.load"])
+def test_a_column_that_unpacks_to_gigabytes_is_refused_whatever_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "bomb.parquet"
+    columns = {"id": pa.nulls(40_000_000), name: np.zeros(40_000_000, np.int64)}
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(ValueError, match="bytes of Parquet that unpack to"):
+        open_parquet(path, path.stat().st_size, str(path), [name])
+
+
+def test_the_leaves_of_columns_of_every_kind_are_their_own() -> None:
+    values = {
+        "a.b": [1],
+        "map": pa.array([[("x", 1)]], pa.map_(pa.string(), pa.int64())),
+        "lists": [[{"u": 1, "v": [2]}]],
+        "structs": [{"p": 1, "q": {"r": "x"}}],
+        "vectors": pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2)),
+        "words": pa.array(["a"]).dictionary_encode(),
+        "a": [1],
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(values), file)
+    opened = pq.ParquetFile(file)
+    stored = opened.metadata.row_group(0)
+    found = []
+    for name in values:
+        leaves = _leaves_of(opened.schema_arrow, {name})
+        paths = [stored.column(at).path_in_schema for at in leaves]
+        assert paths and all(f"{path}.".startswith(f"{name}.") for path in paths)
+        found += leaves
+    assert found == list(range(stored.num_columns))

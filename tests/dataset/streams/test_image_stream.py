@@ -3,7 +3,6 @@
 import copy
 import itertools
 import json
-import os
 import pickle
 import signal
 import subprocess
@@ -251,7 +250,7 @@ def test_a_program_that_ends_in_the_middle_ends_in_silence(folder):
 
 
 def test_threads_and_one_after_the_other_give_the_same(stream, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(image_stream, "usable_cpus", lambda: 3)
     by_threads = list(stream(shuffle=True, seed=4, columns=["like_count"]))
     monkeypatch.setattr(image_stream, "_threads", lambda: 0)
     one_by_one = list(stream(shuffle=True, seed=4, columns=["like_count"]))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from twigma.core import memory
+from twigma.core import machine
 from twigma.rehydrate.images import decode_memory
 from twigma.rehydrate.images.decode_memory import Places
 from twigma.rehydrate.images.image_headers import BadImage, read_header
@@ -93,7 +93,7 @@ def test_processes_share_places_and_a_killed_one_gives_its_back(tmp_path: Path) 
 def test_a_machine_that_does_not_tell_its_memory_has_some_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "missing")
+    monkeypatch.setattr(machine, "MEMINFO", tmp_path / "missing")
     assert decode_memory.places() == decode_memory.places(decode_memory.UNKNOWN) > 1
 
 

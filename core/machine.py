@@ -1,5 +1,7 @@
-"""How much memory this process may still take."""
+"""What this process may use of its machine, or of the container it runs in: CPUs and memory."""
 
+import math
+import os
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
@@ -9,6 +11,23 @@ LIMITS = (
     ("memory.max", "memory.current", "file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "cache"),
 )
+
+
+def usable_cpus() -> int:
+    """CPUs that this process may use: those it is bound to, or fewer where its container has a smaller quota."""
+    bound = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        bound = len(os.sched_getaffinity(0))
+    return max(1, min(bound, _cpu_quota()))
+
+
+def _cpu_quota() -> int:
+    """CPUs whose time a container may take, a part of one as a whole; without a quota, more than any machine has."""
+    try:
+        quota, period = (GROUP / "cpu.max").read_text("ascii").split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # "max": no quota
+        return 1 << 16
 
 
 def available_memory() -> int | None:
