@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Raised by hand when any figure's answer changes: results of another revision are computed again.
-REVISION = 13
+REVISION = 14
 LIBRARIES = (
     "faiss-cpu",
     "numpy",

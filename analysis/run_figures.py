@@ -110,8 +110,10 @@ def compute(figure: Figure, data: load.Inputs, settings: Settings) -> Outcome:
     )
     if result is None:
         return Outcome(None, failures)
-    notes = (*result.notes, *few_owner_notes(data, result))
-    return Outcome(replace(result, notes=notes), skipped)
+    if figure.by_owners:
+        notes = (*result.notes, *few_owner_notes(data, result))
+        result = replace(result, notes=notes)
+    return Outcome(result, skipped)
 
 
 def attempt(name: str, run: Callable[[], T]) -> tuple[T | None, list[Skipped]]:

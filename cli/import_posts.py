@@ -137,8 +137,8 @@ def _import_lines(work: Path, facts: "ImportFacts") -> Iterator[str]:
         count, dollars = facts["photos_unknown"], facts["look_up_dollars"]
         listed = Workspace(work).photos_unknown_file
         yield (
-            f"photos unknown: no archive or search shows which photos {count:,} posts have. Looking them up costs at "
-            f"most ${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
+            f"photos unknown: no archive or search shows which photos are on {plural(count, 'post')}. Looking them up "
+            f"costs at most ${dollars:,.2f}: twigma rehydrate --work {work} --ids {listed}"
         )
     no_photos = describe_missing_photos(work)
     yield f"next: {no_photos or f'twigma rehydrate --work {work}'}"

@@ -23,7 +23,9 @@ from twigma.analysis.annotation.sheet_files import (
     SHEET_COLUMNS,
     About,
     sheet_path,
+    write_frame,
 )
+from twigma.analysis.inference.blocks import FEW, effective_blocks_of
 from twigma.analysis.inference.blocks import FEWEST as AUTHORS
 from twigma.analysis.inputs import load
 from twigma.analysis.inputs.annotation_sheets import require_free
@@ -127,12 +129,24 @@ def draw_sheets(
         stratum=strata[draw.rows] + 1, probability=draw.probability[draw.rows]
     )
     about = About(column, THRESHOLD, question, len(rows), column in QUESTIONS)
+    write_frame(out, rows["image_name"])
     _write(out, drawn, about, annotators, seed)
+    _warn_of_few(rows[authors])
     expected: float | None = plan.width(n)
     # The labels of one author vary together.
     if n < LEAST or drawn[authors].nunique() < AUTHORS:
         expected = None
     return Drawn(n, len(rows), expected, authors, plan.basis)
+
+
+def _warn_of_few(authors: "pd.Series[Any]") -> None:
+    """Say that the plan takes images as independent, where a few authors have most of them."""
+    worth = effective_blocks_of(authors, len(authors))
+    if worth < FEW:
+        notice(
+            f"sheets: few authors have most of the images, and count as {worth:.1f} of one size: the interval may come "
+            "out much wider than expected, or narrower"
+        )
 
 
 def _question(column: str, question: str | None) -> str:
@@ -191,7 +205,7 @@ def _by_pilot(pilot: Path, rows: pd.DataFrame, column: str) -> _Plan:
         raise ValueError(
             f"sheets: expected a pilot for {column}, found {pilot} for {answers.about.column}"
         )
-    table = share(labelled_images(answers, rows))
+    table = share(labelled_images(answers, answers.drawable(rows)))
     found = table[table["estimator"] == CORRECTED]
     width = float((found["high"] - found["low"]).sum(skipna=False))
     if not width > 0:

@@ -20,8 +20,11 @@ from twigma.analysis.annotation.sheet_files import (
     UNSURE,
     YES,
     About,
+    Hashes,
     Item,
     SheetLabels,
+    name_hashes,
+    read_frame,
     read_key,
     read_labels,
 )
@@ -63,6 +66,14 @@ class Answers(NamedTuple):
     unsure: int  # answers "cannot tell"
     drawn: int
     remarks: tuple[str, ...] = ()  # on the annotators
+    frame: Hashes | None = None  # of all images that could have been drawn
+
+    def drawable(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those of the images of a release that could have been drawn: of others, labels say nothing."""
+        if self.frame is None:
+            return rows
+        is_known = np.isin(name_hashes(rows["image_name"]), self.frame)
+        return rows[is_known].reset_index(drop=True)
 
 
 def read_answers(folder: Path) -> Answers:
@@ -109,6 +120,7 @@ def read_answers(folder: Path) -> Answers:
         unsure,
         drawn=len(items),
         remarks=remarks(answered, rows, len(items)),
+        frame=read_frame(folder),
     )
 
 

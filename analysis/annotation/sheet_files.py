@@ -1,24 +1,33 @@
 """The files of a folder of label sheets: what was asked, the key with the probabilities, a sheet an annotator.
 
-`measurement.json` says what is measured. `key.csv` has a row an image that was drawn: its number on the sheets, its
+`measurement.json` says what is measured. `frame.parquet` has a hash of the name of every image that could have been
+drawn: a release may have more by now. `key.csv` has a row an image that was drawn: its number on the sheets, its
 stratum and the probability with which it was drawn. `annotator-NAME.csv` has the labels of one annotator.
 """
 
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from twigma.analysis.inputs.annotation_sheets import require_key
 from twigma.analysis.inputs.annotators import refuse_other_image
+from twigma.core.files import read_parquet, write_parquet
 from twigma.core.lists.sheets import read_sheet
 from twigma.core.safety.failures import DataError
 from twigma.core.workspace import inventory
 
 KEY = inventory.SHEETS_KEY
 ABOUT = inventory.LABELS_ABOUT
+FRAME = inventory.LABELS_FRAME
+HASH = "image"  # the column of the frame
 KEY_COLUMNS = (
     "item",
     "image_name",
@@ -30,6 +39,7 @@ KEY_COLUMNS = (
 SHEET_COLUMNS = ("item", "image_name", "id", "label")
 YES, NO, UNSURE, NONE = "1", "2", "0", ""
 LABELS = (YES, NO, UNSURE)
+Hashes = npt.NDArray[np.uint64]
 NAME = re.compile(r"[^\W_][\w .-]{0,39}")  # also of a file
 
 
@@ -70,6 +80,23 @@ class About(NamedTuple):
             and all(isinstance(number, int | float) for number in numbers)
             and isinstance(self.blur, bool)
         )
+
+
+def write_frame(folder: Path, names: Iterable[str]) -> None:
+    """Note the images, by name, among which others were drawn."""
+    write_parquet(folder / FRAME, pa.table({HASH: np.sort(name_hashes(names))}))
+
+
+def read_frame(folder: Path) -> Hashes | None:
+    """The hashes of the images that could have been drawn; None of a folder that an earlier version made."""
+    path = folder / FRAME
+    return read_parquet(path)[HASH].to_numpy() if path.exists() else None
+
+
+def name_hashes(names: Iterable[str]) -> Hashes:
+    """A hash of each name, uint64 [n], equal for equal names."""
+    digests = b"".join(blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(digests, np.uint64)
 
 
 class Item(NamedTuple):

@@ -32,6 +32,9 @@ class Figure:
     run: Callable[[Inputs, Settings], Result]
     needs: tuple[str, ...]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_owners: bool = (
+        True  # whether its intervals take images by author, artist or prompt
+    )
 
 
 @dataclass(frozen=True)

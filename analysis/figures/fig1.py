@@ -210,7 +210,7 @@ def draw_words(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     cloud.imshow(picture, gid=INVERTED)
     cloud.axis("off")
     if missing:
-        note = f"{missing} words in other scripts:\nsee the table"
+        note = f"{plural(missing, 'word')} in other scripts:\nsee the table"
         cloud.set_title(note, fontsize=10)
     return figure
 
@@ -257,8 +257,8 @@ def describe_words(results: Results) -> Section:
         title="Words of the posts",
         claim=frequent_words(words["word"].head(SHOWN_WORDS)),
         basis=f"{plural(results.figures['fig1c']['n'], 'occurrence')} of {_most_frequent(len(words))}; "
-        "links, mentions, hashtags and stopwords left out; each post counted once; no interval, so in the order of the "
-        "alphabet.",
+        "links, mentions, hashtags and English stopwords left out; each post counted once; no interval, so in the "
+        "order of the alphabet.",
         paper=f"Near the top: {listed(stated.WORDS)}.",
         alt="Bar chart and word cloud of the most frequent words: "
         f"{listed(words['word'].head(MOST_BARS))}.",
@@ -275,7 +275,8 @@ def _most_frequent(words: int) -> str:
 
 # ------------------------------------------------------------------ what they need
 
-FIG1B = Figure("fig1b", compute_posts, needs=("id", "created_at"))
+# Its interval is over months.
+FIG1B = Figure("fig1b", compute_posts, needs=("id", "created_at"), by_owners=False)
 FIG1C = Figure("fig1c", compute_words, needs=("text",))
 POSTS = Chapter(describe_posts, (FIG1B,), draw=draw_posts)
 WORDS = Chapter(describe_words, (FIG1C,), draw=draw_words)

@@ -90,9 +90,14 @@ def compute_variation(data: Inputs, settings: Settings) -> Result:
             ratios.append(ratio.assign(set=label))
         tables["fig3a_ratio"] = pd.concat(ratios, ignore_index=True)
         values |= entries(tables["fig3a_ratio"], "ratio", ["set"], "ratio")
-    n = int(measures["n"].max())
+    n = _images_of_each(measures)
     notes = (*thinning_notes(data.images), *interval_notes(data, sets))
     return Result(n, tables, values, notes)
+
+
+def _images_of_each(measures: pd.DataFrame) -> int:
+    """Images of the sample of each set; those within groups are of samples of their own."""
+    return int(measures.loc[measures["groups"] == 0, "n"].max())
 
 
 def _one_measure(measures: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -169,8 +174,8 @@ def describe_distances(results: Results) -> Section:
         figure="Fig 3a",
         title="Variation within each set",
         claim=f"Mean distance of two images: {listed(parts)}{_order(ranked)}.{_ratios(results)}",
-        basis=f"{plural(max(row.n for row in means), 'image')} of each set; 95% intervals from authors, artists and "
-        f"prompts where these are known, else from images; {RULE}.",
+        basis=f"{plural(_images_of_each(results.tables['fig3a']), 'image')} of each set; 95% intervals from authors, "
+        f"artists and prompts where these are known, else from images; {RULE}.",
         paper=f"LAION most, then ArtBench, DiffusionDB, TWIGMA; same prompt to different prompt ≈ {ratio}.",
         differs="Equal samples of every set; groups count the same whatever their size. Pairs that share an image are "
         "not independent, and the intervals allow for it.",
@@ -208,7 +213,7 @@ def describe_measures(results: Results) -> Section:
         figure="Fig 3b",
         title="Other measures of variation",
         claim=_most_varied(found, several=(measures["groups"] == 0).sum() > 1),
-        basis=f"{plural(int(measures['n'].max()), 'image')} of each set; entropy is the mean over "
+        basis=f"{plural(_images_of_each(measures), 'image')} of each set; entropy is the mean over "
         f"{number(int(measures['codebooks'].max()))} common codebooks of "
         f"{plural(int(measures['k'].max()), 'cluster')}; "
         "95% intervals from authors, artists and prompts where these are known, else from images; that of the entropy "

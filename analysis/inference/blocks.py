@@ -166,16 +166,14 @@ def few_note(blocks: Mapping[str, float]) -> str:
 
     >>> few_note({"laion": 400.0})
     ''
-    >>> few_note({"twigma": 8.25})[:60]
-    'Few authors, artists or prompts: twigma counts as 8.2 of one'
+    >>> few_note({"twigma": 8.25})[:63]
+    'Few authors, artists or prompts: those of twigma count as 8.2 of'
     """
-    few = [f"{name} counts as {n:.1f}" for name, n in blocks.items() if n < FEW]
+    few = [f"those of {name} count as {n:.1f}" for name, n in blocks.items() if n < FEW]
     if not few:
         return ""
-    note = (
+    return (
         f"Few authors, artists or prompts: {', '.join(few)} of one size, below {FEW}, so intervals over them may hold "
-        "the truth less often than 95%, and tests may be wrong more often than stated."
+        "the truth less often than 95%, and tests may be wrong more often than stated. "
+        f"Where there are fewer than {FEWEST}, whatever their sizes, there is no interval."
     )
-    if min(blocks.values()) < FEWEST:
-        note += f" Fewer than {FEWEST} have no interval."
-    return note

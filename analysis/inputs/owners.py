@@ -142,11 +142,15 @@ def _all_sets(data: "Inputs") -> tuple[Images, ...]:
 
 
 def _has_interval(result: "Result") -> bool:
-    """Whether any number or any table has the limits of an interval."""
+    """Whether any number or any table has the limits of an interval that is known."""
     if any(_is_interval(entry) for entry in result.values.values()):
         return True
-    columns = [str(name) for table in result.tables.values() for name in table.columns]
-    return any(name == "high" or name.endswith("_high") for name in columns)
+    for table in result.tables.values():
+        named = [str(name) for name in table]
+        limits = [name for name in named if name == "high" or name.endswith("_high")]
+        if table[limits].notna().any(axis=None):
+            return True
+    return False
 
 
 def _is_interval(entry: "Entry") -> bool:

@@ -34,6 +34,7 @@ from twigma.core.safety.failures import DataError
 BY_AUTHOR = "author-clustered"
 # As `jackknife.SMALL_STEP`; each fit without an author takes a pass over all of them, so fewer are made.
 SMALL_STEP = 1e-2
+LEAST_LOG = -700.0  # below, the exponential of a float is 0
 CONVERGED = 1e-10
 NO_INFORMATION = 1e-10  # share of a term's spread that lies within authors
 
@@ -159,8 +160,9 @@ def _parts(sums: Sums, beta: Floats, authors: slice) -> Parts:
 
 def _shares(rows: Any, total: Any, logarithm: Floats) -> tuple[Any, Floats]:
     """How an author's likes are expected to fall on the cells, sparse [authors, cells], and how many there are."""
-    # Of largest size 1, since only the shares of an author's cells count.
-    expected = rows.multiply(np.exp(logarithm)).tocsr()
+    # Only the shares of an author's cells count, so the largest may be 1: no likes are too many for a float.
+    size = np.exp(np.maximum(logarithm - logarithm.max(), LEAST_LOG))
+    expected = rows.multiply(size).tocsr()
     totals = np.asarray(expected.sum(axis=1)).ravel()
     likes = np.asarray(total.sum(axis=1)).ravel()
     return sparse.diags_array(1 / totals) @ expected, likes

@@ -171,7 +171,8 @@ def shares_by(data: Labelled, groups: Any) -> pd.DataFrame:
     for code, name in enumerate(names):
         table = share(data, codes == code)
         table.insert(0, "group", name)
-        tables.append(table)
+        if len(table):
+            tables.append(table)
     if not tables:
         return pd.DataFrame(columns=["group", *COLUMNS])
     return pd.concat(tables, ignore_index=True)

@@ -53,12 +53,14 @@ def _count_without_author(table: pa.Table) -> int:
 
 
 def _stated_of_release(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a MANIFEST.json states of the release: its version, fingerprint, source, and models by stage."""
+    """What a MANIFEST.json states of the release: its version and its day, fingerprint, source, and models."""
     if manifest is None:
         return {}
     source = manifest.get("source") or {}
+    versions = manifest.get("history") or [{}]
     return {
         "version": manifest.get("version", ""),
+        "date": versions[0].get("date", ""),
         "inputs": manifest.get("inputs", ""),
         "source": source.get("url", ""),
         "models": manifest.get("models", {}),

@@ -46,7 +46,7 @@ def file_hashes(
             files[f"references/{name}/{path.relative_to(folder)}"] = path
     if sheets is not None:
         for path in (*sheets.glob("*"), *sheets.glob("*/*")):
-            if path.suffix in (*SAVED, ".json"):
+            if path.suffix in (*SAVED, ".json", ".parquet"):
                 files[f"sheets/{path.relative_to(sheets)}"] = path
     present = [(name, path) for name, path in sorted(files.items()) if path.exists()]
     hashes = {name: file_sha256(path) for name, path in present}

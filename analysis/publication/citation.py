@@ -86,9 +86,12 @@ def _of_dataset(data: Mapping[str, Any], doi: str) -> list[Citation]:
 
 
 def _day(identity: Identity, data: Mapping[str, Any]) -> date | None:
-    """The day of publication, else of the last post; None where neither is known."""
+    """The day of publication, of the release, else of the last post; None where none is known."""
     if identity.date is not None:
         return identity.date
+    released = data.get("release", {}).get("date")
+    if released:
+        return date.fromisoformat(released)
     if data["last"]:
         return date.fromisoformat(data["last"][:10])
     return None

@@ -109,6 +109,7 @@ COLUMNS = {
     "owners_known": "whether these are known",
     "owners_unknown": "sets whose authors, artists or prompts are not known",
     "labels": "images that people labelled",
+    "not_drawable": "images that the release did not have when others were drawn for labelling, left out",
     "authors": "their authors",
     "effective": "authors, as many as they are worth when of one size",
     "clusters": "authors that the interval takes together",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.blocks import dense_blocks
+from twigma.analysis.inference.blocks import effective_blocks_of
 from twigma.analysis.inference.intervals import Estimate, interval
 from twigma.analysis.variation.distance import mean_pairwise_distance
 from twigma.analysis.variation.groups import (
@@ -73,8 +73,8 @@ def variation_table(
     _low and _high, which are NaN for fewer than three rows, blocks or groups and else within what the metric can be
     (distance and pmv from 0, iev and vendi from 1 to n, entropy from 0 to ln k); distance_pairs (groups: every pair
     counts the same), entropy_miller_madow, entropy_chao_shen, entropy_normalised, entropy_codebook_sd (between
-    codebooks, which the interval holds too); groups (0 for all of a set), blocks (independent units of the intervals; n
-    where images are taken as independent), n, k, codebooks, mode, seed.
+    codebooks, which the interval holds too); groups (0 for all of a set), blocks (independent units of the intervals,
+    as many as they are worth when of one size; n where images are taken as independent), n, k, codebooks, mode, seed.
     """
     drawn = size_matched(sets, n, seed)
     if books is None:
@@ -107,7 +107,7 @@ def _whole_set(x: Array, books: Codebooks, owner: Array | None) -> dict[str, Any
     )
     row["distance_pairs"] = np.nan
     row |= _other_entropies(entropies, spread)
-    blocks = int(dense_blocks(owner, len(x)).max()) + 1
+    blocks = effective_blocks_of(owner, len(x))
     return {**row, "groups": 0, "blocks": blocks, "n": len(x)}
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from twigma.analysis.convert import Array, Floats
-from twigma.analysis.inference.blocks import FEWEST
+from twigma.analysis.inference.blocks import FEWEST, effective_blocks_of
 from twigma.analysis.inference.proportions import effective_size
 from twigma.analysis.variation.distance import all_distances
 from twigma.core.safety.failures import DataError
@@ -190,7 +190,7 @@ def _facts(texts: Texts) -> dict[str, Any]:
     return {
         "median_words": float(np.median(texts.words)),
         "long": long,
-        "blocks": _count_blocks(texts),
+        "blocks": effective_blocks_of(texts.blocks, len(texts.words)),
         "n": len(texts.words),
     }
 

@@ -30,7 +30,8 @@ NO_IDS = (
     "created_at",
     "about_ai_images",
 )
-COUNTS = (inventory.LABELS_ABOUT, "candidates.csv")  # files of ours without any id
+# Files of ours without any id.
+COUNTS = (inventory.LABELS_ABOUT, inventory.LABELS_FRAME, "candidates.csv")
 
 
 def naming_sheets(derived: Derived, names: Collection[str]) -> list[Path]:

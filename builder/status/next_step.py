@@ -149,7 +149,7 @@ def _unshown_photos(
         dollars = plan_lookup(not_looked_up).dollars
         yield (
             f"twigma rehydrate --ids {shlex.quote(str(work.photos_unknown_file))}",
-            f"no archive or search shows which photos {not_looked_up:,} posts have: "
+            f"no archive or search shows which photos are on {plural(not_looked_up, 'post')}: "
             f"looking them up costs at most ${dollars:,.2f}",
         )
     if unshown:

@@ -94,7 +94,7 @@ _DECLARED = [
         "nsfw_score",
         pa.float32(),
         "0 to 1",
-        "Score of LAION's CLIP-based NSFW detector.",
+        "Score of an NSFW detector, which the card names; LAION's unless another was chosen.",
         True,
     ),
     Column(

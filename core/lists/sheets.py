@@ -11,6 +11,7 @@ from twigma.core.columns import present
 from twigma.core.lists.columns import SHOWN, find_places
 from twigma.core.lists.reader import column_names, read_rows
 from twigma.core.safety import spreadsheet
+from twigma.core.safety.failures import DataError
 
 SAVED = (".csv", ".tsv", ".txt", ".xlsx", ".ods")  # what spreadsheets save a .csv as
 
@@ -29,9 +30,9 @@ class Sheet(NamedTuple):
     names: list[str]
     rows: list[SheetRow]
 
-    def error(self, line: int, column: str, expected: str, found: str) -> ValueError:
+    def error(self, line: int, column: str, expected: str, found: str) -> DataError:
         """What to raise for a cell that is not what was expected."""
-        return ValueError(
+        return DataError(
             f"{self.path}, line {line}, column {column}: expected {expected}, found {found!r}; correct that cell"
         )
 

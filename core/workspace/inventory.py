@@ -17,6 +17,7 @@ HASHTAG_SHEET = "hashtags.csv"  # of `twigma hashtags`, wherever --out puts it
 SHEETS_KEY = "key.csv"  # of `twigma sheets`
 SHEETS_KEY_COLUMNS = ("item", "image_name")  # and what was labelled
 LABELS_ABOUT = "measurement.json"  # of `twigma sheets --for`
+LABELS_FRAME = "frame.parquet"  # hashes of all images that could have been drawn
 HASHTAG_COLUMNS = ("hashtag", "item", "id", "created_at", "text", "about_ai_images")
 PARTIAL = re.compile(r"\.(.+)\.([0-9]+)\.partial")
 LEDGER = (

@@ -31,6 +31,7 @@ from twigma.analysis.page.formatting import (
     interval,
     number,
     percents,
+    plural,
     table,
 )
 from twigma.analysis.page.marks import (
@@ -42,6 +43,7 @@ from twigma.analysis.page.marks import (
 )
 from twigma.analysis.page.section import Results, Section, Tables, records
 from twigma.core import columns
+from twigma.core.numeric.months import months_between
 from twigma.core.progress import notice
 
 if TYPE_CHECKING:
@@ -61,8 +63,10 @@ SHIFT = 0.22  # between the marks of one month
 def compute_corrected(data: Inputs, settings: Settings) -> Result:
     """What a model says, what labels say, and the model corrected by the labels, for each folder of labels.
 
-    Tables: `corrected` (column, what, group, estimator, value, low, high, n, labels, authors, effective), `what` being
-    share, month, trend (a month) or cluster; `label_agreement`, Krippendorff's alpha of each folder's annotators.
+    Tables: `corrected` (column, what, group, estimator, value, low, high, n, labels, authors, effective, not_drawable),
+    `what` being share, month, trend (a month) or cluster, and `not_drawable` the images of the release that came after
+    images were drawn for labelling, which are left out; `label_agreement`, Krippendorff's alpha of each folder's
+    annotators.
     Values: `corrected/COLUMN/WHAT/GROUP/ESTIMATOR`, `alpha/COLUMN`.
     """
     from twigma.analysis.annotation.read_labels import (
@@ -81,9 +85,12 @@ def compute_corrected(data: Inputs, settings: Settings) -> Result:
         for remark in answers.remarks:
             notice(f"{folder}: {remark}")
         column = answers.about.column
-        rows = distinct_images(data.images.table, column)
+        of_release = distinct_images(data.images.table, column)
+        rows = answers.drawable(of_release)
+        later = len(of_release) - len(rows)
         labelled = labelled_images(answers, rows)
-        tables.append(_estimates(labelled, rows).assign(column=column))
+        estimates = _estimates(labelled, rows)
+        tables.append(estimates.assign(column=column, not_drawable=later))
         authors = owners_of_images(data.images, answers.images["image_name"])
         agreements.append(_agreement(answers, authors, settings.seed))
         remarks += _remarks(answers, rows, labelled)
@@ -155,9 +162,16 @@ def _remarks(answers: Any, rows: pd.DataFrame, data: Labelled) -> list[str]:
             f"{column}: {missing:,} of {answers.drawn:,} images that were drawn have no label; the others of their "
             "stratum stand for them"
         )
-    if answers.about.images != len(rows):
+    if answers.about.images > len(rows):
+        gone = answers.about.images - len(rows)
         remarks.append(
-            f"{column}: drawn from {answers.about.images:,} images, and the release has {len(rows):,} now"
+            f"{column}: of the {answers.about.images:,} images that were drawn from, the release lacks {gone:,} now"
+        )
+    if answers.about.images < len(rows):
+        remarks.append(
+            f"{column}: drawn from {answers.about.images:,} images, and the release has {len(rows):,} now; sheets of "
+            "an earlier version do not say which. The corrected share is right only if the others are like them: draw "
+            "again"
         )
     return remarks
 
@@ -180,7 +194,7 @@ def draw_corrected(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
     found = tables["corrected"]
     first = found[found["column"] == found["column"].iloc[0]]
     months = first[first["what"] == MONTH]
-    names = sorted(months["group"].unique())
+    names = months_between(months["group"].min(), months["group"].max())
     figure, ax = axes(into=into)
     places = {name: place for place, name in enumerate(names)}
     shown = [NAIVE, CORRECTED]
@@ -198,8 +212,8 @@ def draw_corrected(tables: Tables, into: "Axes | None" = None) -> "FigureBase":
         for height in overall["value"]:
             ax.axhline(100 * height, color=colour, lw=1, ls=(0, (3, 3)))
     months_on_x(ax, names)
-    (column,) = short_names([_named(first["column"].iloc[0])])
-    ax.set(ylabel=f"{column} (%)")
+    (column,) = short_names([clean(first["column"].iloc[0])])
+    ax.set(ylabel=f"Share by {column} (%)")
     legend_above(ax)
     return figure
 
@@ -250,6 +264,9 @@ def _sentence(column: str, found: pd.DataFrame) -> str:
     corrected = percents(right.value, right.low, right.high)
     sentence = f"{_named(column)} in {says} of the images; corrected by labels it is {corrected}"
     sentence += _difference(naive, right)
+    if naive.not_drawable:
+        later = plural(int(naive.not_drawable), "image")
+        sentence += f" This leaves out {later} that the release did not have when images were drawn for labelling."
     trends = found[(found["what"] == TREND) & (found["estimator"] == CORRECTED)]
     for row in records(trends):
         sentence += f" {_trend(row)}"

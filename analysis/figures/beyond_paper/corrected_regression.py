@@ -56,7 +56,7 @@ def compute_regressions(data: Inputs, settings: Settings) -> Result:
     for folder in label_folders(data.sheets):
         answers = read_answers(folder)
         column = answers.about.column
-        rows = distinct_images(data.images.table, column)
+        rows = answers.drawable(distinct_images(data.images.table, column))
         labelled = labelled_images(answers, rows)
         for estimates in (_on_content(labelled, rows), _of_likes(labelled, rows)):
             tables.append(estimates.assign(column=column))
@@ -169,7 +169,7 @@ def describe_regressions(results: Results) -> Section:
         figure="Beyond the paper",
         title="Regressions on and with what a model says, corrected by labels",
         claim=" ".join(sentence for sentence in sentences if sentence),
-        basis=f"{n} images; linear for the share, with month and clusters together, and Poisson for likes; 95% "
+        basis=f"At most {n} images; linear for the share, with month and clusters together, and Poisson for likes; 95% "
         "intervals by the jackknife over authors. No interval where fewer than 5 labels are of either kind.",
         paper="Not in the paper, which takes what the detector says as it is.",
         differs="Errors of a model that differ between months or clusters look like trends and themes; as a covariate "
@@ -185,11 +185,20 @@ def _content(found: pd.DataFrame, name: str) -> str:
     if share.empty:
         return ""
     shown = [str(row.term) for row in records(share) if _excludes(row, 0.0)]
+    unsure = [str(row.term) for row in records(share) if not np.isfinite(row.low)]
     claimed = [str(row.term) for row in records(naive) if _excludes(row, 0.0)]
-    sentence = f"Corrected by labels, the share by {name} differs by {listed(shown)}"
-    only = [term for term in claimed if term not in shown]
+    only = [term for term in claimed if term not in [*shown, *unsure]]
+    sentence = f"Corrected by labels, the share by {name} is not shown to differ"
+    if shown:
+        sentence = (
+            f"Corrected by labels, the share by {name} differs by {listed(shown)}"
+        )
     if only:
         sentence += f"; only the model alone says so of {listed(only)}"
+    if unsure:
+        sentence += (
+            f"; for {listed(unsure)} there are too few labels of either kind to tell"
+        )
     return f"{sentence}."
 
 

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 BESIDE = 2  # panels
 OTHERS = "other dates"
-POSTS, LIKES, CLUSTER = "posts", "likes per image", "share of cluster "
+POSTS, IMAGES = "posts", "images"
+LIKES, CLUSTER = "likes per image", "share of cluster "
 HEADER = (
     "Outcome",
     "Release",
@@ -129,9 +130,10 @@ def _outcomes(data: Inputs, settings: Settings) -> Iterator[Outcome]:
     weights = sample_weights(images.table)
     rows["weight"] = 1.0 if weights is None else weights
     posts = rows[is_first_of_each(rows["id"])]
-    yield Outcome(
-        POSTS, "count", None, posts["created_at"], posts["author"], posts["weight"]
-    )
+    # Images that were added from files are on no post.
+    counted = IMAGES if images.is_local else POSTS
+    dates, authors = posts["created_at"], posts["author"]
+    yield Outcome(counted, "count", None, dates, authors, posts["weight"])
     common = rows["created_at"], rows["author"], rows["weight"]
     if "like_count" in rows and rows["like_count"].sum() > 0:
         yield Outcome(LIKES, "ratio", rows["like_count"], *common)

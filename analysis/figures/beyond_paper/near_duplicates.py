@@ -44,11 +44,16 @@ def compute_near_duplicates(data: Inputs, settings: Settings) -> Result:
         blocks=owners_for_intervals(data),
     )
     return Result(
-        n=int(compared["drawn"].max()),
+        n=_images_of_each(compared),
         tables={"near_duplicates": compared},
         values=entries(compared, "near_duplicates", ["metric", "set"], "without"),
         notes=(*thinning_notes(data.images), *interval_notes(data, data.sets())),
     )
+
+
+def _images_of_each(compared: pd.DataFrame) -> int:
+    """Images of the sample of each set; of groups, which have samples of their own, there is the distance alone."""
+    return int(compared.loc[compared["metric"] != "distance", "drawn"].max())
 
 
 def describe_near_duplicates(results: Results) -> Section:
@@ -59,7 +64,7 @@ def describe_near_duplicates(results: Results) -> Section:
         figure="Fig 3a, b",
         title="With and without near duplicates",
         claim=_claim(compared),
-        basis=f"Cosine above {near} among {plural(int(compared['drawn'].max()), 'image')} of each set; both estimates "
+        basis=f"Cosine above {near} among {plural(_images_of_each(compared), 'image')} of each set; both estimates "
         "are of equally many images. Sets without any are as in Fig 3a and 3b.",
         paper="Not in the paper; it drops images of identical embedding alone.",
         differs="A release has dropped its own near duplicates unless it was asked to keep them.",

@@ -11,6 +11,7 @@ from twigma.builder.release.card.header import header
 from twigma.builder.release.card.months import sparkline
 from twigma.core import columns
 from twigma.core.names import split_name, with_name
+from twigma.core.values import plural
 
 EMBEDDING_RECIPE = """
 ```python
@@ -149,12 +150,17 @@ def _duplicates(near: str) -> str:
 
 
 def _months(facts: Facts) -> str:
-    """The section on posts per month; only a sentence where no row has a date."""
+    """The section on posts or images per month; only a sentence where no row has a date."""
     if not facts.months:
         return "No row has a date.\n"
     spark = sparkline(list(facts.months.values()))
-    table = markdown.table(("month (UTC)", "posts"), facts.months.items())
-    return f"## Posts per month\n\n`{spark}`\n\n{table}\n"
+    table = markdown.table(("month (UTC)", facts.counted), facts.months.items())
+    undated = facts.missing.get("created_at", 0)
+    note = (
+        f"{plural(undated, 'row')} without a date not counted.\n\n" if undated else ""
+    )
+    title = f"{facts.counted.capitalize()} per month"
+    return f"## {title}\n\n`{spark}`\n\n{note}{table}\n"
 
 
 def _citation(facts: Facts) -> str:

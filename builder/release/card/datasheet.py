@@ -15,7 +15,7 @@ def datasheet(facts: Facts) -> str:
     months = list(facts.months)
     span = "No row has a date."
     if months:
-        span = f"Posts are from {months[0]} to {months[-1]}."
+        span = f"{facts.counted.capitalize()} are from {months[0]} to {months[-1]}."
     near = ""
     if facts.near_duplicates == "drop":
         near = ", and nearly equal ones by their embedding"

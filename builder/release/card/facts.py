@@ -98,8 +98,14 @@ class Facts:
 
     @cached_property
     def months(self) -> dict[str, int]:
-        """Posts in each month."""
-        return distinct_per_month(self.metadata, "id")
+        """Posts in each month; images, where none is on a post."""
+        key = "id" if self.on_posts else "image_name"
+        return distinct_per_month(self.metadata, key)
+
+    @property
+    def counted(self) -> str:
+        """What `months` counts."""
+        return "posts" if self.on_posts else "images"
 
     @cached_property
     def days(self) -> tuple[str, str] | None:

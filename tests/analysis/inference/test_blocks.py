@@ -93,7 +93,7 @@ def test_a_single_block_has_no_interval_and_no_variance_has_no_width():
 
 def test_notes_name_the_sets_they_are_about():
     text = few_note({"twigma": 12.04, "laion": FEW, "artbench": 29.9})
-    assert "twigma counts as 12.0" in text and "artbench counts as 29.9" in text
+    assert "those of twigma count as 12.0, those of artbench count as 29.9" in text
     assert "laion" not in text and "below 30" in text
     assert "unknown in a, b: images are taken as independent" in unknown_note(
         ["a", "b"]

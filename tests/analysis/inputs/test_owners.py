@@ -84,13 +84,14 @@ def test_owners_are_looked_up_by_the_names_of_images(data):
             {"ours", "paintings"},
         ),
         ({"a": pd.DataFrame({"set": ["ours"], "x": [1.0]})}, set()),
+        ({"a": pd.DataFrame({"set": ["ours"], "high": [float("nan")]})}, set()),
     ],
 )
 def test_few_owners_are_warned_of_where_there_is_an_interval(data, tables, named):
     notes = few_owner_notes(data, Result(1, tables))
     assert len(notes) == bool(named)
     for name in ("ours", "paintings", "photographs"):
-        assert (f"{name} counts as" in "".join(notes)) == (name in named)
+        assert (f"those of {name} count as" in "".join(notes)) == (name in named)
 
 
 def test_a_number_with_an_interval_is_one_too_and_many_owners_are_enough():
@@ -98,7 +99,7 @@ def test_a_number_with_an_interval_is_one_too_and_many_owners_are_enough():
     many = Inputs(images("ours", 40, author_id=[str(i) for i in range(40)]), {})
     result = Result(1, {}, {"growth": {"value": 1.0, "low": 0.5, "high": 2.0}})
     (note,) = few_owner_notes(few, result)
-    assert "ours counts as 10.0 of one size, below 30" in note
+    assert "those of ours count as 10.0 of one size, below 30" in note
     assert few_owner_notes(many, result) == ()
     assert few_owner_notes(few, Result(1, {}, {"growth": {"value": 1.0}})) == ()
 
@@ -107,7 +108,9 @@ def test_the_results_of_analyze_carry_the_warning(analysed):
     """Ten artists of the planted set, half of them of one name; photographs have no owners."""
     figures = analysed.results["figures"]
     for name in ("fig2b", "fig2c", "fig3ab", "set_metrics"):
-        assert any("paintings counts as 1.4" in note for note in figures[name]["notes"])
+        assert any(
+            "those of paintings count as 1.4" in note for note in figures[name]["notes"]
+        )
     for name in ("fig2b", "fig2c", "set_metrics", "fig4d"):
         assert any("unknown in photographs" in note for note in figures[name]["notes"])
     assert figures["fig1c"]["notes"] == []

@@ -1,9 +1,12 @@
 """The chapter: its numbers are those of the estimators, its words follow the intervals, its chart draws the table."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from twigma.analysis.annotation import labelled_images, read_answers
@@ -14,6 +17,7 @@ from twigma.analysis.inputs import load
 from twigma.analysis.inputs.requirements import Settings, missing_requirements
 from twigma.analysis.measurement import share
 from twigma.analysis.page.section import Results
+from twigma.core import columns
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +72,48 @@ def test_numbers_are_those_of_the_estimator(planted, sheets, data, result):
     assert result.values["alpha/nsfw_score"]["value"] == 1
     assert result.values["alpha/nsfw_score"]["n"] == 200 - 7
     assert any("10 answers were “cannot tell”" in note for note in result.notes)
+
+
+def test_images_that_could_not_be_drawn_change_nothing_and_are_said(data, result):
+    """A release that has grown since: what a label cannot speak for is left out, and the claim says so."""
+    table = data.images.table
+    later = table.slice(0, 90)
+    names = pa.array([f"later-{at}" for at in range(90)])
+    later = columns.add(later, image_name=names, nsfw_score=np.zeros(90, np.float32))
+    grown = dataclasses.replace(
+        data,
+        images=dataclasses.replace(data.images, table=pa.concat_tables([table, later])),
+    )
+    again = chapter.compute_corrected(grown, Settings())
+    same = again.tables["corrected"].drop(columns="not_drawable")
+    pd.testing.assert_frame_equal(
+        same, result.tables["corrected"].drop(columns="not_drawable")
+    )
+    assert set(again.tables["corrected"]["not_drawable"]) == {90}
+    claim = chapter.describe_corrected(results_of(again)).claim
+    assert "leaves out 90 images that the release did not have" in claim
+    assert "leaves out" not in chapter.describe_corrected(results_of(result)).claim
+
+
+def test_sheets_of_an_earlier_version_are_used_with_a_remark(sheets, data, tmp_path):
+    shutil.copytree(sheets, tmp_path / "nsfw")
+    (tmp_path / "nsfw" / "frame.parquet").unlink()
+    about = json.loads((tmp_path / "nsfw" / "measurement.json").read_text())
+    about["images"] -= 10
+    (tmp_path / "nsfw" / "measurement.json").write_text(json.dumps(about))
+    older = dataclasses.replace(data, sheets=tmp_path)
+    notes = chapter.compute_corrected(older, Settings()).notes
+    assert any("right only if the others are like them" in note for note in notes)
+
+
+def test_months_without_images_have_a_place(result):
+    tables = {name: table.copy() for name, table in result.tables.items()}
+    months = sorted(tables["corrected"].query("what == 'month'")["group"].unique())
+    found = tables["corrected"]
+    tables["corrected"] = found[found["group"] != months[3]]
+    (ax,) = chapter.draw_corrected(tables).axes
+    drawn = max((line.get_xdata() for line in ax.lines), key=len)
+    assert np.round(np.diff(drawn), 6).tolist() == [1, 1, 2, *[1] * (len(months) - 5)]
 
 
 def test_the_section_says_what_the_labels_changed(result):

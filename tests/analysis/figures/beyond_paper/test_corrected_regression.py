@@ -96,12 +96,15 @@ def changed(result, estimator, outcome, low, high):
 
 def test_words_follow_the_intervals(result):
     """Of the share against 0, of the ratio against 1."""
-    assert "nsfw_score differs by none" in changed(
+    assert "nsfw_score is not shown to differ; only the model" in changed(
         result, "corrected", "share", -0.1, 0.1
     )
     assert "only the model alone says so of" not in changed(
         result, "model alone", "share", -0.1, 0.1
     )
+    unsure = changed(result, "corrected", "share", np.nan, np.nan)
+    assert "only the model alone says so of" not in unsure
+    assert "for month, cluster 2, cluster 3 and cluster 4 there are too few" in unsure
     every = changed(result, "corrected", "share", 0.1, 0.2)
     assert "differs by month, cluster 2, cluster 3 and cluster 4" in every
     assert "(no difference is shown)" in changed(result, "corrected", "likes", 0.9, 1.2)

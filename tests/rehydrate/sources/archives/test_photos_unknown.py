@@ -182,7 +182,7 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
     assert printed.exit_code == 0, printed.output
     listed = work / "photos_unknown.csv"
     assert (
-        "photos unknown: no archive or search shows which photos 8 posts have. Looking them up costs at most $0.04: "
+        "photos unknown: no archive or search shows which photos are on 8 posts. Looking them up costs at most $0.04: "
         f"twigma rehydrate --work {work} --ids {listed}\n" in printed.output
     )
     assert listed.read_text().split() == ["id", *sorted(IDS)]
@@ -192,7 +192,7 @@ def test_their_number_and_price_are_printed_and_counted(tmp_path: Path) -> None:
     assert facts["next"]["command"] is not None
     assert facts["next"]["command"].startswith(f"twigma rehydrate --ids {listed}")
     assert facts["next"]["why"] == (
-        "no archive or search shows which photos 8 posts have: looking them up costs at most $0.04"
+        "no archive or search shows which photos are on 8 posts: looking them up costs at most $0.04"
     )
     plan = CliRunner().invoke(
         main, ["rehydrate", "--work", str(work), "--ids", str(listed), "--dry-run"]
