@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from twigma.core import columns
+from twigma.core.values import FALSE, TRUE, read_times
 
 KEEP_AS_TEXT = (
     "numbers with a fraction have lost digits of an id: write this column as text"
@@ -22,9 +23,7 @@ WRITE_AS: dict[pa.DataType, str] = {
     ): 'write dates as timestamps, or as text such as "2022-08-31 09:30:00"',
     pa.bool_(): "write true and false",
 }
-# "Wed Aug 31 09:30:00 +0000 2022", as API v1.1 of the platform wrote dates.
-PLATFORM_DATE = "%a %b %d %H:%M:%S %z %Y"
-FLAGS = {"true": True, "false": False, "1": True, "0": False}
+NO_DATE = ("", "nan", "NaN", "NaT")  # as programs write a date that is missing
 
 
 def declared_types(table: pa.Table, where: str) -> pa.Table:
@@ -115,33 +114,35 @@ def _as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _as_date(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Dates in UTC without a time zone, in milliseconds; text without a zone is taken as UTC."""
-    import pandas as pd
-
-    if pa.types.is_string(values.type):
-        texts = values.to_pandas()
-        if texts.str.match(r"[A-Z][a-z]{2} ").any():
-            parsed = pd.to_datetime(texts, format=PLATFORM_DATE, utc=True)
-        else:
-            parsed = pd.to_datetime(texts, format="ISO8601", utc=True)
-        values = pa.chunked_array([pa.Array.from_pandas(parsed)])
-    elif not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
-        raise ValueError(f"values such as {_example(values)}")
-    # A time zone is how a moment is written: the moment itself is stored in UTC.
-    return values.cast(pa.timestamp("ms"), safe=False)
+    """Dates in UTC without a time zone, in milliseconds: text and numbers as `read_times` reads them."""
+    kind = values.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        # A time zone is how a moment is written: the moment itself is stored in UTC.
+        return values.cast(pa.timestamp("ms"), safe=False)
+    if pa.types.is_floating(kind):
+        # Written out: as text a float may have an exponent.
+        values = pc.if_else(pc.is_nan(values), None, values)
+        values = values.cast(pa.float64()).cast(pa.decimal128(24, 6), safe=False)
+    texts = pc.utf8_trim_whitespace(values.cast(pa.string()))
+    times = read_times(texts)
+    is_missing = pc.is_in(texts, value_set=pa.array(NO_DATE))
+    is_strange = pc.and_(pc.is_null(times), pc.invert(is_missing))
+    strange = values.filter(pc.and_(is_strange, pc.is_valid(texts)))
+    if len(strange):
+        raise ValueError(f"values such as {_example(strange)}")
+    return times
 
 
 def _as_flag(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """True and false, 1 and 0, or these as text."""
+    """True and false in the words that `read_flag` reads, and 1 and 0."""
     if pa.types.is_floating(values.type):
         values = _whole(values, pa.int64())
-    texts = pc.utf8_lower(values.cast(pa.string()))
-    unknown = pc.invert(pc.is_in(texts, value_set=pa.array(list(FLAGS))))
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(values.cast(pa.string())))
+    unknown = pc.invert(pc.is_in(texts, value_set=pa.array([*TRUE, *FALSE])))
     strange = texts.filter(pc.and_(pc.is_valid(texts), unknown))
     if len(strange):
         raise ValueError(f"values such as {_example(strange)}")
-    true = [text for text, is_on in FLAGS.items() if is_on]
-    is_true = pc.is_in(texts, value_set=pa.array(true))
+    is_true = pc.is_in(texts, value_set=pa.array(TRUE))
     return pc.if_else(pc.is_valid(texts), is_true, None)
 
 

@@ -56,23 +56,33 @@ class Columns(Protocol):
         """Whether lines may be joined, at a quote that is open, to a row with this first cell."""
 
 
+class EveryColumn:
+    """All columns of a table, whatever its first row names them; of equal names the first."""
+
+    exact = True
+
+    def are_named(self, names: Sequence[str]) -> bool:
+        """Nothing is known of the names."""
+        return False
+
+    def is_header(self, cells: Sequence[str]) -> bool:
+        """The first row always is."""
+        return True
+
+    def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
+        """The first column, which has a cell on every row; and where each distinct name is first."""
+        return 0, *first_places(names)
+
+    def is_row(self, value: str) -> bool:
+        """Any may be."""
+        return True
+
+
 def find_places(names: Sequence[str], wanted: Sequence[str]) -> tuple[int | None, ...]:
     """Where each of the wanted columns is, the first of equal names; None for one that is missing."""
     # Backwards, so that of equal names the first counts.
     places = {name: place for place, name in reversed(list(enumerate(names)))}
     return tuple(places.get(name) for name in wanted)
-
-
-def as_record(names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-    """A row by the names of its columns, of equal names the first.
-
-    >>> as_record(["url", "likes", "url"], ["a", "3", "b"])
-    {'url': 'a', 'likes': '3'}
-    """
-    record: dict[str, str] = {}
-    for name, cell in zip(names, cells, strict=True):
-        record.setdefault(name, cell)
-    return record
 
 
 def first_places(names: Sequence[str]) -> list[int]:

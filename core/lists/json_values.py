@@ -46,12 +46,13 @@ def first_value(lines: Iterator[str], where: str) -> Any:
 
 def values(lines: Iterator[str], where: str) -> Iterator[Value]:
     """The values of a JSON list."""
-    first = next((line for line in lines if line.strip()), "")
+    filled = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    number, first = next(filled, (1, ""))
     second = next(lines, "")
     lines = itertools.chain([second], lines)
     if _begins_document(first, second):
-        return _document(first, lines, where)
-    return _lines(itertools.chain([first], lines))
+        return _document(number, first, lines, where)
+    return _lines(number, itertools.chain([first], lines))
 
 
 def _begins_document(first: str, second: str) -> bool:
@@ -74,9 +75,9 @@ def _is_complete(line: str) -> bool:
     return True
 
 
-def _lines(lines: Iterable[str]) -> Iterator[Value]:
-    """The values of lines."""
-    for number, line in enumerate(lines, 1):
+def _lines(first: int, lines: Iterable[str]) -> Iterator[Value]:
+    """The values of lines, of which the first has this number."""
+    for number, line in enumerate(lines, first):
         if isinstance(line, Cut):
             yield Value(number, line, f"longer than {LONGEST:,} characters")
             continue
@@ -96,9 +97,11 @@ def _lines(lines: Iterable[str]) -> Iterator[Value]:
             yield Value(number, item)
 
 
-def _document(first: str, lines: Iterator[str], where: str) -> Iterator[Value]:
+def _document(
+    number: int, first: str, lines: Iterator[str], where: str
+) -> Iterator[Value]:
     """The values of one array, or of objects one after another, however they are broken into lines."""
-    text, number, at = first + "\n", 1, 0
+    text, at = first + "\n", 0
     in_array = text.lstrip().startswith("[")
     if in_array:
         at = text.index("[") + 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from twigma.core.lists import columnar, json_values
 from twigma.core.lists.columns import Block, Columns, Row, pick
-from twigma.core.lists.delimited import LONGEST_LINE, read_header, text_rows
+from twigma.core.lists.delimited import LONGEST_LINE, LineBuffer, read_header, text_rows
 from twigma.core.lists.encoding import text_blocks, text_lines
 from twigma.core.lists.formats import format_of
 from twigma.core.lists.packed import Content, open_content
@@ -94,8 +94,8 @@ def column_names(path: Path, columns: Columns) -> list[str]:
 def _names(content: Content, columns: Columns, stack: ExitStack) -> list[str]:
     kind = format_of(content)
     if kind == "text":
-        lines = text_lines(content, LONGEST_LINE)
-        return read_header(lines, columns, content.where).cells
+        blocks = text_blocks(content, LONGEST_LINE)
+        return read_header(LineBuffer(blocks), columns, content.where).cells
     if kind == "json":
         lines = text_lines(content, json_values.LONGEST)
         item: Any = json_values.first_value(lines, content.where)

@@ -1,9 +1,14 @@
 """Lines cut into the cells of their records: one line, or many at once."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from twigma.core.lists.delimited.line_buffer import LONGEST_LINE
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 
 class Records(NamedTuple):
@@ -16,12 +21,20 @@ class Records(NamedTuple):
     places: Sequence[int]
 
 
+def strict_reader(lines: Iterable[str], separator: str) -> "Reader":
+    """A reader of `csv` that raises csv.Error at a quote that is out of place, and takes a cell as long as a line."""
+    # A limit of the process, 128 kB at first; it is never lowered, so that no result depends on what was read before.
+    if csv.field_size_limit() < LONGEST_LINE:
+        csv.field_size_limit(LONGEST_LINE)
+    return csv.reader(lines, delimiter=separator, strict=True)
+
+
 def split_line(text: str, separator: str) -> list[str] | None:
     """The cells of one CSV record; None while a quote is open, no cell where one is out of place."""
     if '"' not in text:
         return text.split(separator)
     try:
-        return next(csv.reader([text], delimiter=separator, strict=True))
+        return next(strict_reader([text], separator))
     except csv.Error as error:
         return None if "end of data" in str(error) else []
 
@@ -36,10 +49,12 @@ def split_lines(lines: Sequence[str], separator: str) -> Records:
     text = "".join(lines)
     if '"' not in text:
         return Records(_split_plain(lines, text, separator), one_by_one)
-    with suppress(csv.Error):
-        cells = list(csv.reader(lines, delimiter=separator, strict=True))
-        if len(cells) == len(lines):
-            return Records(cells, one_by_one)
+    # Most records on several lines have an odd number of quotes on one of them.
+    if not any(line.count('"') % 2 for line in lines):
+        with suppress(csv.Error):
+            cells = list(strict_reader(lines, separator))
+            if len(cells) == len(lines):
+                return Records(cells, one_by_one)
     return _split_joined(lines, separator)
 
 
@@ -55,7 +70,7 @@ def _split_plain(
 def _split_joined(lines: Sequence[str], separator: str) -> Records:
     """As `split_lines`, of records that may be on several lines, which takes longer."""
     ended = [line + "\n" for line in lines]
-    reader = csv.reader(ended, delimiter=separator, strict=True)
+    reader = strict_reader(ended, separator)
     records: list[list[str]] = []
     places = [0]
     with suppress(csv.Error):

@@ -1,12 +1,11 @@
 """The first row of a text table: by which separator it is cut, and what it names the columns."""
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from twigma.core.lists.columns import Columns
 from twigma.core.lists.delimited.cells import split_line
-from twigma.core.lists.delimited.line_buffer import LONGEST_LINE
+from twigma.core.lists.delimited.line_buffer import LONGEST_LINE, LineBuffer
 from twigma.core.safety.bounded import Cut
 
 SEPARATORS = (",", "\t", ";", "|")  # those that part columns even if no name is known
@@ -16,21 +15,19 @@ COMMENT = re.compile(r"#\s")
 
 
 class Header(NamedTuple):
-    """The first row of a table: its line, the separator, and its cells."""
+    """The first row of a table: the separator, and its cells."""
 
-    line: int
     separator: str
     cells: list[str]
 
 
-def read_header(lines: Iterator[str], columns: Columns, where: str) -> Header:
-    """The first row of a table, past empty lines, comments and Excel's `sep=;`.
+def read_header(lines: LineBuffer, columns: Columns, where: str) -> Header:
+    """Take the first row of a table, past empty lines, comments and Excel's `sep=;`.
 
     Raises ValueError where it is no line that can be read.
     """
     hint = ""
-    number = 0
-    for number, line in enumerate(lines, 1):
+    for line in lines:
         if isinstance(line, Cut):
             raise ValueError(
                 f"{where}: expected a first line that names the columns, found one of over {LONGEST_LINE:,}"
@@ -40,8 +37,8 @@ def read_header(lines: Iterator[str], columns: Columns, where: str) -> Header:
             hint = match[1]
         elif line.strip() and not COMMENT.match(line):
             separator = hint or _separator(line, columns)
-            return Header(number, separator, _cells(line, separator))
-    return Header(number, ",", [])
+            return Header(separator, _cells(line, separator))
+    return Header(",", [])
 
 
 def _separator(line: str, columns: Columns) -> str:

@@ -4,18 +4,27 @@ Files that people bring have stray quotes. A quoted cell may hold line breaks, b
 complete record; so a stray quote costs its own line and none after it.
 """
 
+import csv
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
-from twigma.core.lists.columns import Block, Columns, Row, pick
-from twigma.core.lists.delimited.cells import Records, split_line, split_lines
+from twigma.core.lists.columns import Block, Columns, EveryColumn, Row, pick
+from twigma.core.lists.delimited.cells import (
+    Records,
+    split_line,
+    split_lines,
+    strict_reader,
+)
 from twigma.core.lists.delimited.header import read_header
 from twigma.core.lists.delimited.line_buffer import LONGEST_LINE, LineBuffer
 from twigma.core.safety.bounded import Cut
 
-MOST_JOINED = 100  # lines of one quoted cell
-# Stray quotes, beyond ten times the right ones, after which no lines are joined: each costs MOST_JOINED attempts.
+MOST_JOINED = 1000  # lines after the first of one record
+# Stray quotes, beyond ten times the right ones, after which no lines are joined: each costs MOST_JOINED lines.
 MOST_FAILED_JOINS = 1000
+STRAY = "a quote is open or stray"
+EVERY = EveryColumn()
 
 
 class Layout(NamedTuple):
@@ -31,6 +40,10 @@ class Layout(NamedTuple):
         if self.exact:
             return len(cells) == self.width
         return not any(cells[self.width :])
+
+    def begins_row(self, cells: Sequence[str], columns: Columns) -> bool:
+        """Whether the first of the wanted cells is one with which a row may begin."""
+        return columns.is_row(pick(cells, self.places[:1])[0])
 
 
 def text_rows(
@@ -51,31 +64,44 @@ def text_rows(
         width, places = 1, columns.places([""], where)
     layout = Layout(header.separator, width, places, columns.exact)
     if not columns.is_header(names):
-        yield Row(header.line, names[0], "", pick(names, layout.places[1:]))
-    yield from _Reader(lines, layout, columns, header.line).parts()
+        yield Row(lines.number, names[0], "", pick(names, layout.places[1:]))
+    yield from _Reader(lines, layout, columns).parts()
+
+
+def table_rows(lines: LineBuffer, where: str) -> tuple[list[str], Iterator[Row]]:
+    """The distinct names of the columns of a text table, and its rows, whose `others` are a cell for each.
+
+    Raises ValueError where the first line is too long to name columns.
+    """
+    header = read_header(lines, EVERY, where)
+    places = EVERY.places(header.cells, where)
+    layout = Layout(header.separator, len(header.cells), places, EVERY.exact)
+    return list(dict.fromkeys(header.cells)), _rows(_Reader(lines, layout, EVERY))
+
+
+def _rows(reader: "_Reader") -> Iterator[Row]:
+    for part in reader.parts():
+        if isinstance(part, Block):
+            yield from part.rows()
+        else:
+            yield part
 
 
 class _Reader:
-    """Reads the records of lines; `number` is that of the line before the first.
+    """Reads the records of lines: whether many at once or one by one, the rows are the same."""
 
-    Whether they are read many at once or one by one, the rows are the same.
-    """
-
-    def __init__(
-        self, lines: LineBuffer, layout: Layout, columns: Columns, number: int
-    ) -> None:
+    def __init__(self, lines: LineBuffer, layout: Layout, columns: Columns) -> None:
         self._lines, self._layout, self._columns = lines, layout, columns
-        self._number = number  # of the last line that was taken
         self._failed_joins = 0
 
     def parts(self) -> Iterator[Block | Row]:
         """The rows: of lines that are ready, those before the first unusual record at once, the others one by one."""
         while ready := self._lines.ready():
-            end = self._number + len(ready)
+            end = self._lines.number + len(ready)
             block = self._next_block(ready)
             if block is not None:
                 yield block
-            while self._number < end:
+            while self._lines.number < end:
                 row = self._next_row()
                 if row is not None:
                     yield row
@@ -92,12 +118,11 @@ class _Reader:
             return None
         rest: list[tuple[str, ...]] = [()] * len(records.cells)
         if others:
-            rest = [pick(cells, others) for cells in records.cells]
+            rest = _cells_at(others, records.cells)
         values = [cells[first] for cells in records.cells]
         *places, taken = records.places
-        block = Block(self._number + 1, places, values, rest)
+        block = Block(self._lines.number + 1, places, values, rest)
         self._lines.drop(taken)
-        self._number += taken
         return block
 
     def _before_unusual(self, lines: list[str], records: Records) -> Records:
@@ -124,13 +149,12 @@ class _Reader:
             return False
         if self._failed_joins >= MOST_FAILED_JOINS:
             return False
-        return self._columns.is_row(pick(cells, self._layout.places)[0])
+        return self._layout.begins_row(cells, self._columns)
 
     def _next_row(self) -> Row | None:
         """The row of the record that begins on the next line; None for an empty line."""
         line = next(self._lines)
-        self._number += 1
-        number = self._number
+        number = self._lines.number
         row = _plain_row(number, line, self._layout)
         if row is not None:
             return row
@@ -138,11 +162,26 @@ class _Reader:
             return Row(number, line, f"longer than {LONGEST_LINE:,} characters")
         cells = split_line(line, self._layout.separator)
         if cells is None and self._failed_joins < MOST_FAILED_JOINS:
-            joined, cells = _join(line, self._lines, self._layout, self._columns)
-            self._failed_joins += -10 if cells else 1
+            try:
+                joined, cells = _join(line, self._lines, self._layout, self._columns)
+            except ValueError as error:
+                self._failed_joins += 1
+                return Row(number, line, str(error))
+            self._failed_joins -= 10
             self._lines.drop(joined)
-            self._number += joined
         return _row(number, line, cells, self._layout)
+
+
+def _cells_at(
+    places: Sequence[int | None], records: Sequence[Sequence[str]]
+) -> list[tuple[str, ...]]:
+    """As `pick` of each of these records, which have all of their cells."""
+    if list(places) == list(range(len(records[0]))):
+        return list(map(tuple, records))
+    columns = list(zip(*records, strict=True))
+    empty = ("",) * len(records)
+    chosen = [empty if place is None else columns[place] for place in places]
+    return list(zip(*chosen, strict=True))
 
 
 def _are_usual(lines: list[str], records: Records, width: int) -> bool:
@@ -170,7 +209,7 @@ def _plain_row(number: int, line: str, layout: Layout) -> Row | None:
 def _row(number: int, line: str, cells: list[str] | None, layout: Layout) -> Row | None:
     """The row of a record; None for an empty line."""
     if not cells:
-        return Row(number, line, "a quote is open or stray")
+        return Row(number, line, STRAY)
     if not line.strip():
         return None
     if not layout.fits(cells):
@@ -182,22 +221,29 @@ def _row(number: int, line: str, cells: list[str] | None, layout: Layout) -> Row
 
 def _join(
     line: str, lines: LineBuffer, layout: Layout, columns: Columns
-) -> tuple[int, list[str] | None]:
-    """How many following lines complete the record of `line`, and its cells; (0, None) if none do."""
-    for joined in range(1, MOST_JOINED + 1):
-        added = lines.ahead(joined - 1)
+) -> tuple[int, list[str]]:
+    """How many following lines complete the record of `line`, and its cells; ValueError says why none do."""
+    reader = strict_reader(_following(line, lines), layout.separator)
+    with suppress(csv.Error):
+        cells = next(reader)
+        if layout.fits(cells) and layout.begins_row(cells, columns):
+            return reader.line_num - 1, cells
+    raise ValueError(STRAY)
+
+
+def _following(line: str, lines: LineBuffer) -> Iterator[str]:
+    """A line and those after it, with their ends; ValueError beyond those that may be joined."""
+    characters = len(line)
+    yield line + "\n"
+    for place in range(MOST_JOINED):
+        added = lines.ahead(place)
         if added is None or isinstance(added, Cut):
-            break
-        if len(line) + len(added) > LONGEST_LINE:
-            break
-        line += "\n" + added
-        if '"' not in added:
-            continue  # the quote is still open
-        cells = split_line(line, layout.separator)
-        if cells == []:
-            break
-        if not cells or not layout.fits(cells):
-            continue
-        if columns.is_row(pick(cells, layout.places)[0]):
-            return joined, cells
-    return 0, None
+            return
+        characters += len(added)
+        if characters > LONGEST_LINE:
+            raise ValueError(
+                f"a quote is open for more than {LONGEST_LINE:,} characters"
+            )
+        characters += 1  # the end of the line
+        yield added + "\n"
+    raise ValueError(f"a quote is open for more than {MOST_JOINED:,} lines")

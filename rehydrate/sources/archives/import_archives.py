@@ -113,6 +113,8 @@ def _note_failure(result: ImportResult, path: Path, error: Exception) -> None:
     reason = str(error)
     if isinstance(error, OSError):
         reason = f"{path}: cannot be read ({error.strerror})"
+    elif str(path) not in reason:
+        reason = f"{path}: {reason}"
     result.failures[path] = reason
 
 

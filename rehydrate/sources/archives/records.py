@@ -3,15 +3,14 @@
 Archives come from many tools and are often damaged: a line that is too long, cut off or not JSON costs that line only.
 """
 
-import codecs
-import csv
-import io
 import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Any, NamedTuple
 
-from twigma.core.lists.columns import as_record
+from twigma.core.lists.delimited import LONGEST_LINE, LineBuffer, table_rows
+from twigma.core.lists.encoding import encoding_of, text_blocks
+from twigma.core.lists.packed import Content
 from twigma.core.progress import progress_bar
 from twigma.core.safety import bounded
 from twigma.rehydrate.ids.post_id import parse_post_id
@@ -70,7 +69,7 @@ def read_batches(source: Source) -> Iterator[tuple[list[Record], list[BadLine]]]
             records = [one for one in batch if isinstance(one, Record)]
             skipped = [one for one in batch if isinstance(one, BadLine)]
             yield records, skipped
-            if raw.seekable():
+            if not raw.closed and raw.seekable():
                 # Bytes of the file as it is packed, whose size is known.
                 bar.update(raw.tell() - bar.n)
 
@@ -81,7 +80,7 @@ def _items(handle: IO[bytes], source: Source) -> Iterator[Record | BadLine]:
     if source.includes is not None:
         yield from _page_items(handle, source.includes)
     elif _is_table(head):
-        yield from _table_items(handle, _encoding(head), str(source.path))
+        yield from _table_items(handle, source)
     elif _is_id_list(head):
         raise ValueError(
             f"{source.path}: expected {FORMATS}; found a list of ids alone: pass it to `twigma rehydrate --ids`"
@@ -100,21 +99,16 @@ def _first_bytes(handle: Any) -> bytes:
 
 def _is_table(head: bytes) -> bool:
     """Whether a file begins with the names of the columns of a table."""
-    lines = head.decode(_encoding(head), "replace").splitlines() or [""]
+    lines = head.decode(encoding_of(head), "replace").splitlines() or [""]
     names = re.split("[,;\t]", lines[0])
     return len(names) > 1 and all(NAME.fullmatch(name) for name in names)
 
 
 def _is_id_list(head: bytes) -> bool:
     """Whether a file begins with lines of ids and nothing else, below the name of their column or not."""
-    lines = head.decode(_encoding(head), "replace").split()
+    lines = head.decode(encoding_of(head), "replace").split()
     below = lines[1:3] or lines
     return bool(below) and all(parse_post_id(line.strip('"')) for line in below)
-
-
-def _encoding(head: bytes) -> str:
-    is_wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return "utf-16" if is_wide else "utf-8-sig"
 
 
 def _page_items(handle: IO[bytes], includes: Opener) -> Iterator[Record | BadLine]:
@@ -125,64 +119,42 @@ def _page_items(handle: IO[bytes], includes: Opener) -> Iterator[Record | BadLin
     yield from _read(Line(1, b'{"data":%b,"includes":%b}' % (data, beside)))
 
 
-def _table_items(
-    handle: IO[bytes], encoding: str, where: str
-) -> Iterator[Record | BadLine]:
+def _table_items(handle: Any, source: Source) -> Iterator[Record | BadLine]:
     """The posts of a CSV table; ValueError where it is no table of posts with their media."""
-    text = io.TextIOWrapper(handle, encoding, "replace", newline="")
+    damage: list[str] = []
+    where = str(source.path)
+    content = Content(handle, source.path, where, source.size)
+    blocks = text_blocks(content, LONGEST_LINE)
+    lines = LineBuffer(_until_damage(blocks, damage))
+    names, rows = table_rows(lines, where)
     try:
-        first = text.readline(LONGEST)
-        delimiter = max(",;\t", key=first.count)
-        header = next(csv.reader([first], delimiter=delimiter), [])
-        convert = converter(header)
-        for row in _table_rows(text, delimiter, len(header)):
-            if row.reason:
-                yield BadLine(row.number, row.shown, row.reason)
-                continue
-            value = convert(as_record(header, row.cells))
-            for post in archived_posts(value):
-                if isinstance(post, str):
-                    yield BadLine(row.number, row.shown, post)
-                else:
-                    yield post
+        convert = converter(names)
     except UnknownTable as error:
         raise ValueError(
             f"{where}: expected {FORMATS}; found line 1: {error}"
         ) from None
-    finally:
-        text.detach()  # whoever opened the file closes it
-
-
-class TableRow(NamedTuple):
-    """A row of a table: the line it begins on, from 1, its cells, its beginning, and why it cannot be read."""
-
-    number: int
-    cells: list[str]
-    shown: str = ""
-    reason: str = ""
-
-
-def _table_rows(text: IO[str], delimiter: str, width: int) -> Iterator[TableRow]:
-    """The rows below the first line of a table of so many columns."""
-    csv.field_size_limit(LONGEST)  # of the process; the default is 128 kB
-    reader = csv.reader(text, delimiter=delimiter)
-    while True:
-        number = reader.line_num + 2
-        try:
-            cells = next(reader, None)
-        except csv.Error:
-            yield TableRow(number, [], "", "a quote is open, or a cell is too long")
+    for row in rows:
+        if row.reason:
+            yield BadLine(row.line, row.value[:SHOWN], row.reason)
             continue
-        except DamagedFile as error:
-            yield TableRow(number, [], "", str(error))
-            return
-        if cells is None:
-            return
-        reason = ""
-        if len(cells) != width:
-            reason = f"expected {width} cells, found {len(cells)}"
-        if cells:  # no empty line
-            yield TableRow(number, cells, delimiter.join(cells)[:SHOWN], reason)
+        value = convert(dict(zip(names, row.others, strict=True)))
+        for post in archived_posts(value):
+            if isinstance(post, str):
+                yield BadLine(row.line, ",".join(row.others)[:SHOWN], post)
+            else:
+                yield post
+    for reason in damage:
+        yield BadLine(lines.number + 1, "", reason)
+
+
+def _until_damage(
+    blocks: Iterator[list[str]], damage: list[str]
+) -> Iterator[list[str]]:
+    """The lines before the place where a file is damaged, which is noted in `damage`."""
+    try:
+        yield from blocks
+    except DamagedFile as error:
+        damage.append(str(error))
 
 
 def _read(line: Line) -> Iterator[Record | BadLine]:

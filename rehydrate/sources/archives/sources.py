@@ -63,6 +63,9 @@ class Source(NamedTuple):
 class DamagedFile(ValueError):  # noqa: N818 - it describes the file
     """A packed file that ends early, or is not what its first bytes say."""
 
+    def __init__(self) -> None:
+        super().__init__("the compressed file is cut off or damaged here: get it again")
+
 
 def is_archive_name(name: str) -> bool:
     """Whether a file of this name in a folder or zip is read as an archive."""
@@ -188,7 +191,11 @@ def _open_member(
         raise ValueError(
             f"{where}: expected a zip without a password: unpack it, and pass the folder"
         )
-    with archive.open(info) as member:
+    try:
+        member = archive.open(info)
+    except UNREADABLE:
+        raise DamagedFile from None
+    with member:
         yield bounded.unpacked(_Checked(member), info.compress_size, where)
 
 
@@ -234,6 +241,4 @@ class _Checked:
         try:
             return bytes(self._source.read(count))
         except UNREADABLE:
-            raise DamagedFile(
-                "the compressed file is cut off or damaged here: get it again"
-            ) from None
+            raise DamagedFile from None

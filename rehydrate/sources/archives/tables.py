@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from twigma.core.values import read_flag
 from twigma.rehydrate.sources.archives.legacy_formats import Row
 from twigma.rehydrate.sources.archives.record import photo_media
 
@@ -21,7 +22,6 @@ WHOLE = re.compile(
 PREFIXED = re.compile(r"x([0-9]+)")  # how rtweet keeps spreadsheets from rounding ids
 PHOTO = re.compile(r"https?://pbs\.twimg\.com/media/[^\s\"',;)\]}]+")
 EMPTY = ("", "NA", "nan", "NaN", "None", "null")
-TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 IDS = ("id", "id_str", "tweet_id", "status_id")
 RTWEET_METRICS = {
     "favorite_count": "like_count",
@@ -124,7 +124,7 @@ def _rtweet(cells: Cells) -> Row:
     tags = cells.get("hashtags", "NA")
     if tags not in EMPTY:
         post["entities"] = {"hashtags": [_tag(tag) for tag in tags.split()]}
-    if _flag(cells.get("is_retweet", "")):
+    if read_flag(cells.get("is_retweet", "")):
         post["referenced_tweets"] = [{"type": "retweeted"}]
     return post
 
@@ -141,10 +141,10 @@ def _fourcat(cells: Cells) -> Row:
     if "hashtags" in cells:
         tags = cells["hashtags"].split(",")
         post["entities"] = {"hashtags": [_tag(tag) for tag in tags if tag]}
-    sensitive = _flag(cells.get("possibly_sensitive", ""))
+    sensitive = read_flag(cells.get("possibly_sensitive", ""))
     if sensitive is not None:
         post["possibly_sensitive"] = sensitive
-    if _flag(cells.get("is_retweet", "")):
+    if read_flag(cells.get("is_retweet", "")):
         post["referenced_tweets"] = [{"type": "retweeted"}]
     return post
 
@@ -181,7 +181,7 @@ def _value(name: str, cell: str) -> Any:
         return _literal(cell)
     if name.lower().endswith("count"):
         return _count(cell)
-    flag = _flag(cell)
+    flag = read_flag(cell)
     if name == "possibly_sensitive" and flag is not None:
         return flag
     return cell
@@ -202,12 +202,6 @@ def _literal(cell: str) -> Any:
 def _count(cell: str) -> int | None:
     match = WHOLE.fullmatch(cell)
     return int(match[1]) if match else None
-
-
-def _flag(cell: str) -> bool | None:
-    if cell.lower() in TRUE:
-        return True
-    return False if cell.lower() in FALSE else None
 
 
 def _first(cells: Cells, names: Sequence[str]) -> str:

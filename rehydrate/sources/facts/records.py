@@ -3,8 +3,6 @@
 A record is a dict with the names that the table has. Used for lists of addresses, and for what is known of pictures.
 """
 
-import csv
-import itertools
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,9 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core.lists import json_values
-from twigma.core.lists.columns import as_record, first_places
-from twigma.core.lists.delimited import LONGEST_LINE, SEPARATORS
-from twigma.core.lists.encoding import text_lines
+from twigma.core.lists.columns import first_places
+from twigma.core.lists.delimited import LONGEST_LINE, LineBuffer, table_rows
+from twigma.core.lists.encoding import text_blocks, text_lines
 from twigma.core.lists.formats import format_of
 from twigma.core.lists.packed import Content, open_content
 from twigma.core.safety import bounded
@@ -41,9 +39,9 @@ class LeftOut:
     lines: int = 0
     first: list[str] = field(default_factory=list)
 
-    def add(self, line: int, reason: str, lines: int = 1) -> None:
-        """Count `lines` lines that end at line number `line`."""
-        self.lines += lines
+    def add(self, line: int, reason: str) -> None:
+        """Count the line of this number."""
+        self.lines += 1
         if len(self.first) < ROWS_SHOWN:
             self.first.append(f"line {line}: {reason}")
 
@@ -75,7 +73,8 @@ def content_records(
         lines = text_lines(content, json_values.LONGEST)
         yield from _json_records(lines, where, left_out)
     elif kind == "text":
-        yield from _text_records(text_lines(content, LONGEST_LINE), left_out)
+        lines = LineBuffer(text_blocks(content, LONGEST_LINE))
+        yield from _text_records(lines, where, left_out)
     else:
         raise ValueError(
             f"{where}: expected a table as Parquet, CSV, JSON or text, found {kind}: save it as one of these"
@@ -135,14 +134,14 @@ def _refuse_long_texts(column: pa.Array, where: str) -> None:
 # ------------------------------------------------------------------ text
 
 
-def _text_records(lines: Iterator[str], left_out: LeftOut) -> Iterator[Record]:
+def _text_records(lines: LineBuffer, where: str, left_out: LeftOut) -> Iterator[Record]:
     """The rows of a table with a header, or one address a line."""
-    first = next((line for line in lines if line.strip()), "")
+    first = lines.next_filled()
     if not ADDRESS.match(_bare(first)) and not first.startswith("#"):
-        yield from _table_records(first, lines, left_out)
+        yield from _table_records(lines, where, left_out)
         return
     yield {"names": ["url"]}
-    for line in itertools.chain([first], lines):
+    for line in lines:
         if line.strip() and not line.startswith("#"):
             yield {"url": _bare(line)}
 
@@ -154,28 +153,15 @@ def _bare(line: str) -> str:
 
 
 def _table_records(
-    first: str, lines: Iterator[str], left_out: LeftOut
+    lines: LineBuffer, where: str, left_out: LeftOut
 ) -> Iterator[Record]:
-    delimiter = max(SEPARATORS, key=first.count)
-    header = next(csv.reader([first], delimiter=delimiter), [])
-    keys = [name.strip() for name in header]
-    yield {"names": keys}
-    # The module takes an end of line within quotes only where there is one.
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
-    while True:
-        before = reader.line_num
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            left_out.add(1 + reader.line_num, str(error), reader.line_num - before)
-            continue
-        if cells is None:
-            return
-        if len(cells) == len(keys):
-            yield as_record(keys, cells)
-        elif cells:
-            reason = f"expected {len(keys)} cells, found {len(cells)}"
-            left_out.add(1 + reader.line_num, reason, reader.line_num - before)
+    names, rows = table_rows(lines, where)
+    yield {"names": names}
+    for row in rows:
+        if row.reason:
+            left_out.add(row.line, row.reason)
+        else:
+            yield dict(zip(names, row.others, strict=True))
 
 
 # ------------------------------------------------------------------ JSON

@@ -57,6 +57,9 @@ def every_text_as(kind):
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 ISO = [str(date) for date in DATES]
 PLATFORM = [pd.Timestamp(d).strftime("%a %b %d %H:%M:%S +0000 %Y") for d in DATES]
+MAIL = [f"{pd.Timestamp(d):%a, %d %b %Y %H:%M:%S} GMT" for d in DATES]
+SECONDS = DATES.astype("m8[ms]").astype(int) // 1000
+SEVERAL = [form[i] for i, form in enumerate([ISO, PLATFORM, MAIL] * (N // 3))]
 TWO_ZONES = [
     str(pd.Timestamp(date, tz="UTC").tz_convert(zone))
     for date, zone in zip(DATES, ["Asia/Tokyo", "UTC"] * (N // 2), strict=True)
@@ -77,6 +80,11 @@ SAME = {
     "text dates with a zone": replaced("created_at", [f"{d}Z" for d in ISO]),
     "text dates in two zones": replaced("created_at", TWO_ZONES),
     "dates of API v1.1": replaced("created_at", PLATFORM),
+    "dates of mail": replaced("created_at", MAIL),
+    "seconds since 1970": replaced("created_at", SECONDS),
+    "seconds since 1970 as floats": replaced("created_at", SECONDS.astype(float)),
+    "seconds since 1970 as text": replaced("created_at", SECONDS.astype(str)),
+    "dates of several forms": replaced("created_at", SEVERAL),
     "int64 labels": cast(label_10_cluster=pa.int64()),
     "int8 labels": cast(label_10_cluster=pa.int8()),
     "float labels": cast(label_10_cluster=pa.float64()),
@@ -90,6 +98,9 @@ SAME = {
     "flags as numbers": cast(possibly_sensitive=pa.int8()),
     "flags as text": replaced(
         "possibly_sensitive", ["True" if i % 5 == 0 else "False" for i in range(N)]
+    ),
+    "flags in other words": replaced(
+        "possibly_sensitive", ["yes" if i % 5 == 0 else " F" for i in range(N)]
     ),
 }
 # What cannot be read, and what its sentence says.
@@ -109,6 +120,10 @@ REFUSED = {
     "dates in words": (
         replaced("created_at", ["last summer"] * N),
         ["column created_at", "found string", "last summer", "2022-08-31"],
+    ),
+    "one date in words": (
+        replaced("created_at", [*ISO[1:], "last summer"]),
+        ["column created_at", "'last summer'"],
     ),
     "halves of labels": (
         replaced("label_10_cluster", np.arange(N) / 2),

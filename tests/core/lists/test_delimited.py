@@ -117,10 +117,12 @@ def test_lines_that_are_too_long_or_too_many_are_not_joined(monkeypatch):
     fits, longer = ["id,text", '17,"abcd', 'efg"'], ["id,text", '17,"abcd', 'efgh"']
     for size in (1, 9):
         assert rows_of(read(fits, size)) == [Row(2, "17", "", ("abcd\nefg",))]
-        assert rows_of(read(longer, size))[0].reason == STRAY
+        too_long = "a quote is open for more than 12 characters"
+        assert rows_of(read(longer, size))[0].reason == too_long
     monkeypatch.undo()
     most = records.MOST_JOINED
-    for count, reason in ((most, ""), (most + 1, STRAY)):
+    too_many = f"a quote is open for more than {most:,} lines"
+    for count, reason in ((most, ""), (most + 1, too_many)):
         lines = ["id,text", '17,"a', *["b"] * (count - 1), 'c"']
         for size in (1, 500):
             assert rows_of(read(lines, size))[0].reason == reason

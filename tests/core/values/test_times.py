@@ -133,3 +133,36 @@ def test_which_texts_have_one_form() -> None:
     assert have_form(texts, "ISO 8601").to_pylist() == [False, False, None, True]
     assert have_form(texts, None).to_pylist() == [False, False, None, False]
     assert form_of("soon") is None
+
+
+def test_a_column_of_many_spellings_is_read_as_its_values_are(monkeypatch):
+    texts = [
+        "2021-01-05 12:11:12",
+        "2021-01-05T12:11:12.123456",
+        "1969-12-31 23:59:59.9999",
+        "2021-01-05 12:11:12.1239+02:00",
+        "2021-01-05T12:11:12Z",
+        "Tue Jan 05 12:11:12 +0000 2021",
+        "Tue Jan 05 12:11:12 +0200 2021",
+        "Tue Feb 30 12:11:12 +0000 2021",
+        "Tue Feb 28 12:11:60 +0000 2021",
+        "Sun Jan 31 12:11:12 +0000 2021",
+        "Tue, 05 Jan 2021 12:11:12 GMT",
+        "1609848672",
+        "1609848672000",
+        "2021-1-5",
+        "1234",
+        "last summer",
+        "",
+        None,
+    ]
+    column = pa.chunked_array([texts[:7], texts[7:], []], pa.string())
+    expected = [read_time(each) for each in texts]
+    assert read_times(column).to_pylist() == expected
+    # One that is no time, in a form that Arrow reads, leaves the others as they are.
+    damaged = pa.chunked_array([[*texts, "2021-02-30 00:00:00", "Xxx Jan 05 99:11:12 +0000 2021"]])  # fmt: skip
+    assert read_times(damaged).to_pylist() == [*expected, None, None]
+    # The usual ones are not read one by one.
+    monkeypatch.setattr("twigma.core.values.times.read_time", None)
+    usual = pa.chunked_array([[*texts[:6], "1609848672", None]])
+    assert read_times(usual).null_count == 1

@@ -191,6 +191,26 @@ def test_one_bad_file_stops_no_other_and_the_command_says_all(
     assert "5 of 7 archives cannot be used" in printed.output
 
 
+def test_a_damaged_member_of_a_zip_is_named_and_stops_no_other(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"in/{name}.zip" for name in ("header", "page")}
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in/z.jsonl", archive("v1.1", POSTS))
+    page = json.dumps([post(1)]) * 9
+    for place, (name, file) in zip((30, 60), files.items(), strict=True):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as pack:
+            pack.writestr("data_1.json", page)
+            if name == "page":
+                pack.writestr("users_1.json", json.dumps({"users": []}))
+        damaged = bytearray(file.read_bytes())
+        damaged[place] ^= 0xFF
+        file.write_bytes(damaged)
+    result = import_archives(tmp_path / "w", [tmp_path / "in"])
+    assert names(tmp_path / "w") == EXPECTED
+    damage = "the compressed file is cut off or damaged here: get it again"
+    members = [file / "data_1.json" for file in files.values()]
+    assert result.failures == {path: f"{path}: {damage}" for path in members}
+
+
 def test_a_table_is_written_though_every_archive_is_bad(tmp_path: Path) -> None:
     import_archives(tmp_path, [write(tmp_path / "a.jsonl", archive("v1.1", POSTS))])
     (tmp_path / "images.parquet").unlink()
