@@ -138,6 +138,20 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     )
 
 
+def test_a_damaged_first_part_is_made_again_as_the_others_were(
+    tmp_path, folder, capsys
+):
+    for shard in ("00000", "00001"):
+        make_shard(tmp_path, shard, {shard: encode(pixels(int(shard)))})
+    stage.embed_shards(tmp_path, str(folder), device="cpu", precision="bf16")
+    first = tmp_path / "columns/embed/00000.arrow"
+    sound = first.read_bytes()
+    first.write_bytes(sound[:-9])
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 1
+    assert first.read_bytes() == sound
+    assert "re-creating 1 part, changed since: damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
 def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(
     tmp_path, folder, first, second
