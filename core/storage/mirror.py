@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from twigma.core.files import name_in_errors
 from twigma.core.locks import partial_of
 from twigma.core.names import join_names
 from twigma.core.storage import file_kinds, page_owner
@@ -106,7 +107,8 @@ class Mirror:
         path = self.folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with partial_of(path) as partial:
-            self.store.read(name, size, partial)
+            with name_in_errors(path):
+                self.store.read(name, size, partial)
             yield partial
 
     # ------------------------------------------------------------------ to the store
