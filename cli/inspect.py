@@ -58,9 +58,10 @@ def status(work: Path) -> None:
 
 def _page(facts: Facts) -> Iterator[str]:
     """The lines of the page."""
-    running = facts["running"] or {}
-    for what, process in running.items():
-        yield f"a {what} is running (process {process})\n"
+    from twigma.builder.status.next_step import describe_running
+
+    for sentence in describe_running(facts["running"]):
+        yield f"{sentence}\n"
     yield from _ids(facts)
     yield from _photos(facts)
     yield from _stages(facts)

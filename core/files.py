@@ -8,12 +8,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from twigma.core.locks import delete_abandoned, partial_of
 
 # Called with every file that is finished: the mirror of an object store sends it there (`core/storage`).
 ON_FINISHED: list[Callable[[Path], None]] = []
@@ -39,28 +41,16 @@ def atomic(path: Path, *, private: bool = False) -> Iterator[Path]:
     is left behind where the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _delete_abandoned(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        if private or _is_private(path):
-            partial.touch(0o600)  # before anything is in it
+    with suppress(OSError):  # somebody else's, or a disk without locks
+        delete_abandoned(path.parent.glob(f".{glob.escape(path.name)}.*.partial"))
+    with partial_of(path, private=private or _is_private(path)) as partial:
         with name_in_errors(path):
             yield partial
         fsync(partial)
         partial.replace(path)
         fsync(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
     for finished in ON_FINISHED:
         finished(path)
-
-
-def _delete_abandoned(path: Path) -> None:
-    """Delete partial files of `path` by processes that were killed; another that runs may be writing its own."""
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        process = partial.suffixes[-2][1:]
-        if process.isdecimal() and not Path("/proc", process).exists():
-            partial.unlink(missing_ok=True)
 
 
 def _is_private(path: Path) -> bool:

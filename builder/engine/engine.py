@@ -254,7 +254,9 @@ class _Run:
             self.bar.update(-self.progress.pop(source.name, 0))
             self._say(source, f"is retried: its worker was lost ({event.value})")
         elif event.kind == "failed":
-            self.checkpoints[source.name].delete()
+            # Only what was made of damaged data is void: after lost workers the next run resumes.
+            if isinstance(event.value, ValueError):
+                self.checkpoints[source.name].delete()
             self.failures.append(f"{source.name}: {event.value}")
             self._say(source, f"is skipped: {event.value}")
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twigma.core.files import file_sha256, write_json
+from twigma.core.files import file_sha256, name_in_errors, write_json
 from twigma.core.parts import Provenance
 from twigma.core.services.user_agent import HUB_LIBRARY
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -174,16 +174,19 @@ def _read_pins(work: Workspace) -> dict[str, Any]:
 
 def _ask_hub(repo: str, revision: str | None, wanted: Sequence[str]) -> Pin:
     """Ask the Hub which commit that is and which hashes it states for the weights."""
-    from twigma.core.services.hub_calls import hub_api
+    from twigma.core.services.hub_calls import hub_api, retried
+
+    def ask() -> Any:
+        return hub_api().model_info(repo, revision=revision, files_metadata=True)
 
     try:
-        info = hub_api().model_info(repo, revision=revision, files_metadata=True)
+        # A named commit may lie in the local cache: no wait for a Hub that cannot be reached.
+        info = retried(ask, repo) if revision is None else ask()
     except Exception as error:
         if revision is not None:
-            return Pin(repo, revision)  # a named commit may lie in the local cache
-        raise OSError(
-            f"cannot ask the Hub which commit of {repo} to load ({type(error).__name__}): "
-            "give a local folder, or a revision that is already downloaded"
+            return Pin(repo, revision)
+        raise _explained(
+            f"ask the Hub which commit of {repo} to load", repo, error
         ) from error
     hashes = {}
     for file in info.siblings or []:
@@ -203,12 +206,12 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
     Only configuration and tokenizer if no weights are `wanted`. From the cache where it is complete. OSError when it
     cannot be downloaded, ValueError on a wrong hash.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     hashes = pinned.sha256 if wanted else {}
     names = list(hashes) or list(wanted)
     try:
-        with _hub:
+        with _hub, name_in_errors(Path(constants.HF_HUB_CACHE)):
             path = snapshot_download(
                 pinned.repo,
                 revision=pinned.revision,
@@ -216,9 +219,8 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
                 **HUB_LIBRARY,
             )
     except Exception as error:
-        raise OSError(
-            f"cannot download {pinned.repo} at {pinned.revision} ({type(error).__name__}): give a local folder instead"
-        ) from error
+        doing = f"download {pinned.repo} at {pinned.revision}"
+        raise _explained(doing, pinned.repo, error) from error
     folder = Path(path)
     for name, expected in hashes.items():
         sha256 = file_sha256(folder / name)
@@ -227,6 +229,21 @@ def fetch_weights(pinned: Pin, wanted: Sequence[str]) -> Path:
                 f"{folder / name}: expected sha256 {expected}, found {sha256}: delete it and run again"
             )
     return folder
+
+
+def _explained(doing: str, repo: str, error: Exception) -> Exception:
+    """An error of the Hub's client with the reason and what to do; one of the system, as a full disk, as it is."""
+    from twigma.core.services.hub_calls import FAILURES, refusal
+
+    if isinstance(error, OSError) and error.errno is not None:
+        return error
+    # Where the Hub refuses, its client looks into the cache, and may say only that nothing is there.
+    cause = error if isinstance(error, FAILURES) else error.__cause__
+    reason: Exception = OSError(f"{type(error).__name__}: {error}")
+    if isinstance(cause, FAILURES):
+        reason = refusal(repo, cause)
+    kind = PermissionError if isinstance(reason, PermissionError) else OSError
+    return kind(f"cannot {doing}: {reason}; or give a local folder")
 
 
 @contextmanager

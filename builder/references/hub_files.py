@@ -22,7 +22,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from twigma.core.services.deadline import ANSWER_SECONDS
 from twigma.core.services.download import GIT_SHA1, download
-from twigma.core.services.hub_calls import hub_api, retried
+from twigma.core.services.hub_calls import hub_api, refusal, retried
 from twigma.core.services.user_agent import HUB_LIBRARY
 
 LISTING_SECONDS = ANSWER_SECONDS * 5  # of large repositories, in pages
@@ -118,10 +118,8 @@ def _translate_errors(what: str) -> Iterator[None]:
     """What a server refuses, in a sentence that says what to do."""
     try:
         yield
-    except GatedRepoError:
-        raise PermissionError(
-            f"{what} is open to those who accept its terms: accept them, then `hf auth login`"
-        ) from None
+    except GatedRepoError as error:
+        raise refusal(what, error) from None
     except RepositoryNotFoundError:
         raise FileNotFoundError(
             f"the Hub has no dataset {what}, or lets only some see it: `hf auth login`"

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from twigma.builder.removals import erase_lists
 from twigma.core import columns
 from twigma.core.files import write_parquet
+from twigma.core.locks import delete_abandoned
 from twigma.core.workspace import Workspace, inventory
 from twigma.rehydrate.posts import page_store as raw
 from twigma.rehydrate.posts.images_table import write_images_table
@@ -77,10 +78,7 @@ def unfinished(work: Workspace) -> int:
     for folder in (work.shard_attempts, work.shards / ERASING):
         if not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
-    left = list(inventory.unfinished(work.path))
-    for path in left:
-        path.unlink()
-    return len(left)
+    return delete_abandoned(inventory.unfinished(work.path))
 
 
 def _strip(page: raw.Page, removed: Removed) -> raw.Page:

@@ -31,7 +31,7 @@ from twigma.builder.stages.clip_encoder import (
 from twigma.builder.stages.deviation import measure_deviation
 from twigma.core import columns
 from twigma.core.names import DEFAULT, with_name
-from twigma.core.parts import read_provenance, refuse_other_model
+from twigma.core.parts import last_settings, refuse_other_model
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.stage import stage
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -88,7 +88,7 @@ def embed_shards(
     chosen = find_model(model, pretrained, revision, work)
     if not replace:
         refuse_other_model(work.stage_folder(stage_called), chosen.provenance())
-    before = _first_provenance(work.part_files(stage_called), chosen)
+    before = _first_settings(work.part_files(stage_called), chosen)
     if precision is None:
         precision = (
             before.get("precision") or choose_placement(devices(device)[0], None)[1]
@@ -123,10 +123,10 @@ def _start(model: Model, precision: str, resize: str, device: str | None) -> Sta
     return partial(embed, encoder=load_on(model, device, precision, resize))
 
 
-def _first_provenance(parts: Iterable[Path], model: Model) -> dict[str, Any]:
-    """The provenance of the first of these parts that this model made; empty if there is none."""
+def _first_settings(parts: Iterable[Path], model: Model) -> dict[str, Any]:
+    """How this model was run for the first of these parts that is its own and sound; empty if there is none."""
     for path in parts:
-        provenance = read_provenance(path)
-        if provenance["model"] == model.name:
-            return provenance
+        settings = last_settings(path, "model", "precision", "resize", "deviation")
+        if settings.get("model") == model.name:
+            return settings
     return {}

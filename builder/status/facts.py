@@ -84,8 +84,9 @@ class Progress(TypedDict):
 
     work: str
     running: Annotated[
-        dict[str, int] | None,
-        "process of each run that holds a lock now; null where the system cannot tell",
+        dict[str, int | None],
+        "process of each run that is at work now; null on another machine, in another container, or where the system "
+        "does not name it",
     ]
     damaged: Annotated[list[str], "every file that cannot be used, with what to do"]
     ids: Annotated[IdCounts | None, "null where a damaged file counts them"]

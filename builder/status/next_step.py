@@ -35,10 +35,23 @@ def next_step(work: Workspace, facts: Progress) -> NextStep:
     return {"command": command, "why": why}
 
 
+def describe_running(running: Mapping[str, int | None]) -> Iterator[str]:
+    """A sentence for each run that is at work.
+
+    >>> list(describe_running({"fetch": 71, "look-up": None}))
+    ['a fetch is running (process 71)', 'a look-up is running (on another machine or in a container)']
+    """
+    for run, process in running.items():
+        where = "on another machine or in a container"
+        if process is not None:
+            where = f"process {process}"
+        yield f"a {run} is running ({where})"
+
+
 def _steps(work: Workspace, facts: Progress) -> Iterator[tuple[str | None, str]]:
     """(command, why) of everything that is open, most urgent first."""
-    for run, process in (facts["running"] or {}).items():
-        yield None, f"a {run} is running (process {process}): try again later"
+    for sentence in describe_running(facts["running"]):
+        yield None, f"{sentence}: try again later"
     if facts["damaged"]:
         yield None, "repair what is listed as damaged first"
     # These are missing only when a file is damaged.

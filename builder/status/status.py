@@ -1,6 +1,6 @@
 """The progress of a working folder: ids, photos, stages, release, disk, dollars, and the command to run next.
 
-Run by `twigma status`. It reads files only, takes no lock, and so can be asked while a run is going on.
+Run by `twigma status`. It reads files only, stops no run, and so can be asked while one is going on.
 """
 
 import csv
@@ -27,6 +27,7 @@ from twigma.builder.status.facts import (
 from twigma.builder.status.next_step import next_step
 from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
+from twigma.core import locks
 from twigma.core.names import command_of
 from twigma.core.safety import unfinished_reports
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -207,33 +208,40 @@ def _bytes(work: Workspace) -> SizeFacts:
     return cast(SizeFacts, {**sizes, "total": total, "free": free})
 
 
-def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int] | None:
-    """{run: its process} for every lock of the folder that is held, from the kernel's list; None where it has none."""
+def running(work: AnyWorkspace, table: Path = KERNEL_LOCKS) -> dict[str, int | None]:
+    """{run: its process} for every lock of the folder that is held; None where the kernel does not list it."""
     work = Workspace(work)
+    files = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
+    for stage in work.with_named(STAGES):
+        files[command_of(stage)] = work.stage_lock_file(stage)
+        for path in work.slice_lock_files(stage):
+            shards = path.stem.replace("-of-", "/")
+            files[f"{command_of(stage)} --shards {shards}"] = path
+    processes = _lock_holders(table)
+    runs: dict[str, int | None] = {}
+    for run, path in files.items():
+        process = processes.get(_lock_name(path)) if path.exists() else None
+        # Those of other machines and containers are not in the list.
+        if process is not None or locks.is_held(path):
+            runs[run] = process
+    return runs
+
+
+def _lock_holders(table: Path) -> dict[str, int]:
+    """{file, as `_lock_name` has it: process that holds it alone} from the kernel's list; empty where it has none."""
     try:
         lines = table.read_text().splitlines()
     except OSError:
-        return None
+        return {}
     # 1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF
-    held: dict[str, int] = {}
+    holders: dict[str, int] = {}
     for line in lines:
         # Waiting processes have lines too, with `->` before FLOCK.
         fields = line.split()
         # Shared locks (READ) are those of slices, which hold one of their own as well.
         if len(fields) > 5 and fields[1] == "FLOCK" and fields[3] == "WRITE":
-            held[fields[5]] = int(fields[4])
-    runs: dict[str, int] = {}
-    locks = {"fetch": work.shards_lock_file, "look-up": work.ledger_lock_file}
-    for stage in work.with_named(STAGES):
-        locks[command_of(stage)] = work.stage_lock_file(stage)
-        for path in work.slice_lock_files(stage):
-            shards = path.stem.replace("-of-", "/")
-            locks[f"{command_of(stage)} --shards {shards}"] = path
-    for run, path in locks.items():
-        name = _lock_name(path) if path.exists() else ""
-        if name in held:
-            runs[run] = held[name]
-    return runs
+            holders[fields[5]] = int(fields[4])
+    return holders
 
 
 def _lock_name(path: Path) -> str:

@@ -7,11 +7,12 @@ import contextlib
 import glob
 import logging
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from twigma.core.locks import delete_abandoned, partial_of
 from twigma.core.safety.failures import FULL_DISK
 from twigma.core.safety.owned_folders import (
     Made,
@@ -21,6 +22,9 @@ from twigma.core.safety.owned_folders import (
     name_files,
     recognize,
 )
+
+# Where a new folder is made; while a run is at work in it, the locked file of `partial_of` is beside it.
+PRIVATE = re.compile(r"\.(.+)\.[0-9a-f]+\.folder")
 
 
 @contextlib.contextmanager
@@ -32,23 +36,23 @@ def replacing(out: Path) -> Iterator[Path]:
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    private = Path(
-        tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent)
-    )
-    new, old = private / "new", private / "old"
-    try:
-        new.mkdir()
-        yield new
-        _swap(new, out, old)
-    except OSError as error:
-        if error.errno not in FULL_DISK:
-            raise
-        # The private folder, which it may name, is gone by then.
-        raise OSError(error.errno, os.strerror(error.errno), str(out)) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
-        with contextlib.suppress(OSError):
-            private.rmdir()  # unless something of the old folder could not be moved
+    with partial_of(out) as mark:
+        private = mark.with_suffix(".folder")
+        new, old = private / "new", private / "old"
+        try:
+            private.mkdir(0o700)
+            new.mkdir()
+            yield new
+            _swap(new, out, old)
+        except OSError as error:
+            if error.errno not in FULL_DISK:
+                raise
+            # The private folder, which it may name, is gone by then.
+            raise OSError(error.errno, os.strerror(error.errno), str(out)) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)  # nobody but this run writes there
+            with contextlib.suppress(OSError):
+                private.rmdir()  # unless something of the old folder could not be moved
 
 
 def sweep(out: Path) -> None:
@@ -56,13 +60,11 @@ def sweep(out: Path) -> None:
 
     Where both are there, the run was killed after the swap: what is not ours of the old one moves to `out`.
     """
-    for private in out.parent.glob(f".{glob.escape(out.name)}.*.*"):
-        process = private.name.rpartition(".")[0].rpartition(".")[2]
-        if (
-            not process.isdecimal()
-            or Path("/proc", process).exists()
-            or private.is_symlink()
-        ):
+    with contextlib.suppress(OSError):  # somebody else's, or a disk without locks
+        delete_abandoned(out.parent.glob(f".{glob.escape(out.name)}.*.partial"))
+    for private in out.parent.glob(f".{glob.escape(out.name)}.*.folder"):
+        is_at_work = private.with_suffix(".partial").exists()
+        if is_at_work or private.is_symlink() or not _is_private(private, out):
             continue
         shutil.rmtree(private / "new", ignore_errors=True)
         old = private / "old"
@@ -72,6 +74,12 @@ def sweep(out: Path) -> None:
             _retire(old, recognize(old), out)
         with contextlib.suppress(OSError):
             private.rmdir()
+
+
+def _is_private(folder: Path, out: Path) -> bool:
+    """Whether this is where `replacing` writes what comes in the place of `out`."""
+    match = PRIVATE.fullmatch(folder.name)
+    return match is not None and match[1] == out.name
 
 
 def delete(made: Made) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from twigma.core.locks import PARTIAL
 from twigma.core.names import join_names
 
 # By `dataset` in MANIFEST.json.
@@ -22,8 +23,6 @@ PROVENANCE = {"analysis", "sha256", "settings", "versions"}
 TABLE = re.compile(r"[\w-][\w.-]*")
 FIGURES = "figures"  # of a report: the folder of charts as files,
 FIGURES_LIST = "written.json"  # and the list of them; sorted last, so that a stopped deletion leaves it
-# Of a process that was killed; `core/files.py` writes them.
-PARTIAL = re.compile(r"\.(.+)\.[0-9]+\.partial")
 HUB_CACHE, HUB_ATTRIBUTES = ".cache/huggingface/", ".gitattributes"
 
 

@@ -6,6 +6,7 @@ Two processes that want the same file wait for each other. Used for Zenodo's rec
 
 import fcntl
 import hashlib
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -74,28 +75,37 @@ def download(
     ValueError when the content or size is another than stated, FileNotFoundError or PermissionError when the server
     says so, OSError when the transfer fails: the next call resumes it.
     """
-    if is_file(path, checksum):
-        return path
-    require_safe_url(url, path.name, secret=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     source = Source(url, path.name, size, most, dict(headers or {}))
     part = _part_of(path, checksum)
-    with name_in_errors(path), part.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not part.exists():  # another process has finished it meanwhile
-            return path
-        if is_file(path, checksum):  # likewise, before we made our part
-            part.unlink()
-            return path
-        if client is None:
-            with httpx2.Client() as own:
-                _fill(file, source, own)
-        else:
-            _fill(file, source, client)
-        _require_checksum(part, source.name, checksum)
-        fsync(part)
-        part.replace(path)
+    while not is_file(path, checksum):
+        require_safe_url(url, path.name, secret=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with name_in_errors(path), part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not _is_open_at(part, file):
+                continue  # another process has finished or deleted it meanwhile
+            if is_file(path, checksum):  # likewise, before we made our part
+                part.unlink()
+                break
+            file.seek(0, os.SEEK_END)
+            if client is None:
+                with httpx2.Client() as own:
+                    _fill(file, source, own)
+            else:
+                _fill(file, source, client)
+            _require_checksum(part, source.name, checksum)
+            fsync(part)
+            part.replace(path)
+            break
     return path
+
+
+def _is_open_at(path: Path, file: IO[bytes]) -> bool:
+    """Whether an open file is still what this name leads to."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def is_file(path: Path, checksum: str | None) -> bool:

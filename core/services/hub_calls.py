@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import httpx2
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from twigma.core.services.backoff import BackoffPolicy, Retries
@@ -182,6 +182,10 @@ def refusal(repo: str, error: Exception) -> Exception:
 
 
 def _of_status(repo: str, error: HfHubHTTPError) -> Exception:
+    if isinstance(error, GatedRepoError):
+        return PermissionError(
+            f"{repo} is open to those who accept its terms: accept them on its page, then `hf auth login`"
+        )
     status = error.response.status_code
     answer = f"HTTP {status}: {_message(error)}"
     general = TROUBLE if status >= 500 else OTHER

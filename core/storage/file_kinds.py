@@ -1,7 +1,6 @@
 """What the files of a working folder and of a release are to a mirror, by their names in the store."""
 
-import os
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 LOCAL = ("pages", "ledger.sqlite")
 # What is made again where it is lost or out of date: of two versions either will do.
@@ -47,12 +46,6 @@ def group_of(name: str, *, is_release: bool) -> str | None:
     path = PurePosixPath(name)
     is_fit = path.match("models/*/*") or path.match("columns/*/all.arrow")
     return path.parent.name if is_fit else None
-
-
-def partial_of(path: Path) -> Path:
-    """The name under which this process fetches a file."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.{os.getpid()}.fetching")
 
 
 def rank(name: str) -> int:

@@ -5,6 +5,7 @@ its manifest, and of a release MANIFEST.json last. A run that was stopped has se
 one compares both sides and goes on.
 """
 
+import contextlib
 import filecmp
 import json
 import math
@@ -15,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from twigma.core.files import name_in_errors
+from twigma.core.locks import partial_of
 from twigma.core.names import join_names
 from twigma.core.storage import file_kinds, page_owner
 from twigma.core.storage.address import Address, mirror_folder
@@ -25,7 +28,6 @@ from twigma.core.storage.file_kinds import (
     is_derived,
     is_manifest,
     is_tar,
-    partial_of,
     rank,
     shared,
 )
@@ -96,6 +98,18 @@ class Mirror:
         for checkpoint in self.folder.glob("columns/*/.*.checkpoint"):
             if checkpoint.stat().st_mtime_ns < before:
                 shutil.rmtree(checkpoint, ignore_errors=True)
+
+    # ------------------------------------------------------------------ from the store
+
+    @contextlib.contextmanager
+    def fetched(self, name: str, size: int) -> Iterator[Path]:
+        """Yield a copy of a file of the store, beside its place here, to compare or rename; GoneError without it."""
+        path = self.folder / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with partial_of(path) as partial:
+            with name_in_errors(path):
+                self.store.read(name, size, partial)
+            yield partial
 
     # ------------------------------------------------------------------ to the store
 
@@ -177,14 +191,11 @@ class Mirror:
         if there is None or there == (entry and entry.mark):
             return False
         path = self.folder / name
-        partial = partial_of(path)
         try:
-            self.store.read(name, there.size, partial)
-            is_same = filecmp.cmp(partial, path, shallow=False)
+            with self.fetched(name, there.size) as partial:
+                is_same = filecmp.cmp(partial, path, shallow=False)
         except GoneError:
             return False
-        finally:
-            partial.unlink(missing_ok=True)
         if is_same:
             self.catalogue.put(name, there, stamp_of(path))
             return False

@@ -73,21 +73,28 @@ class ObjectStore:
         return _mark(info) if info.is_file else None
 
     def read(self, name: str, size: int, target: Path) -> None:
-        """Copy a file of this size from the store, a large one by several requests at a time; GoneError without it."""
+        """Copy a file of this size from the store, a large one by several requests at a time; GoneError without it.
+
+        An error in writing `target`, as on a full disk, is that of the system.
+        """
         path = self._path(name)
         if size <= CHUNK:
             with self._explained(name), self._fs.open_input_stream(path) as source:
-                target.write_bytes(source.read())
+                data = source.read()
+            target.write_bytes(data)
             return
+        with self._explained(name):
+            opened = self._fs.open_input_file(path)
         with (
-            self._explained(name),
-            self._fs.open_input_file(path) as source,
+            opened as source,
             target.open("wb") as file,
             ThreadPoolExecutor(REQUESTS) as pool,
         ):
 
             def copy(at: int) -> None:
-                os.pwrite(file.fileno(), source.read_at(CHUNK, at), at)
+                with self._explained(name):
+                    data = source.read_at(CHUNK, at)
+                os.pwrite(file.fileno(), data, at)
 
             for _ in pool.map(copy, range(0, size, CHUNK)):
                 pass

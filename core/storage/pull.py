@@ -1,8 +1,8 @@
 """Brings a mirror up to its store: what is new there comes, what is gone there goes, what both changed is named."""
 
 import filecmp
-from pathlib import Path
 
+from twigma.core.locks import delete_abandoned
 from twigma.core.names import join_names
 from twigma.core.progress import notice
 from twigma.core.storage.catalogue import Entry, stamp_of
@@ -10,7 +10,6 @@ from twigma.core.storage.file_kinds import (
     REMOVED,
     is_derived,
     is_tar,
-    partial_of,
     shared,
 )
 from twigma.core.storage.mirror import NAMED, Mirror, in_order
@@ -37,7 +36,7 @@ class Pull:
                 f"AWS_ENDPOINT_URL; if it was emptied on purpose, delete {self._mirror.folder.parent}, which still "
                 "has some of them"
             )
-        self._discard_partial()
+        delete_abandoned(self._mirror.folder.rglob(".*.partial"))
         conflicts = self._take_removed(there.get(REMOVED), known.get(REMOVED))
         due = []
         for name, mark in there.items():
@@ -74,22 +73,19 @@ class Pull:
         entry = self._mirror.catalogue.find(name)
         before = stamp_of(path)
         is_ours = before is not None and (entry is None or before != entry.stamp)
-        partial = partial_of(path)
         try:
-            self._mirror.store.read(name, mark.size, partial)
-            # A run that was stopped after it had sent the file could not note so.
-            is_same = is_ours and filecmp.cmp(partial, path, shallow=False)
-            if is_ours and not is_same and not self._is_either(name):
-                return name
-            if not is_same:
-                partial.replace(path)
+            with self._mirror.fetched(name, mark.size) as partial:
+                # A run that was stopped after it had sent the file could not note so.
+                is_same = is_ours and filecmp.cmp(partial, path, shallow=False)
+                if is_ours and not is_same and not self._is_either(name):
+                    return name
+                if not is_same:
+                    partial.replace(path)
         except GoneError:
             if entry is not None and not is_ours:
                 path.unlink(missing_ok=True)
                 self._mirror.catalogue.forget(name)
             return None
-        finally:
-            partial.unlink(missing_ok=True)
         self._mirror.catalogue.put(name, mark, stamp_of(path))
         return None
 
@@ -153,10 +149,3 @@ class Pull:
             return
         path.unlink(missing_ok=True)
         self._mirror.catalogue.forget(name)
-
-    def _discard_partial(self) -> None:
-        """Delete what processes that were killed left half fetched."""
-        for partial in self._mirror.folder.rglob(".*.fetching"):
-            process = partial.suffixes[-2][1:]
-            if not Path("/proc", process).exists():
-                partial.unlink(missing_ok=True)

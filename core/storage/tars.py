@@ -14,7 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 
 from twigma.core.storage.catalogue import stamp_of
-from twigma.core.storage.file_kinds import partial_of
 from twigma.core.storage.mirror import Mirror
 
 
@@ -79,12 +78,8 @@ class Tars:
         if tar.exists() or entry is None:
             return  # where it is missing on both sides, the reader says what to do
         self._mirror.removals.require_known()  # or it is another tar than its entry says
-        partial = partial_of(tar)
-        try:
-            self._mirror.store.read(name, entry.mark.size, partial)
+        with self._mirror.fetched(name, entry.mark.size) as partial:
             partial.replace(tar)
-        finally:
-            partial.unlink(missing_ok=True)
         catalogue.put(name, entry.mark, stamp_of(tar))
 
     def _require_process(self) -> None:

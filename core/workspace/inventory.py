@@ -5,10 +5,11 @@ files of a populated working folder that are not listed. Files that nobody liste
 named when they hold what was removed.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from twigma.core.locks import PARTIAL
 
 OUTCOMES = "outcomes.csv"  # of `twigma rehydrate`
 PHOTOS_UNKNOWN = "photos_unknown.csv"  # of `twigma import`
@@ -19,7 +20,6 @@ SHEETS_KEY_COLUMNS = ("item", "image_name")  # and what was labelled
 LABELS_ABOUT = "measurement.json"  # of `twigma sheets --for`
 LABELS_FRAME = "frame.parquet"  # hashes of all images that could have been drawn
 HASHTAG_COLUMNS = ("hashtag", "item", "id", "created_at", "text", "about_ai_images")
-PARTIAL = re.compile(r"\.(.+)\.([0-9]+)\.partial")
 LEDGER = (
     "ledger.sqlite",
     "ledger.sqlite-wal",
@@ -126,10 +126,10 @@ def unlisted(work: Path) -> Iterator[Path]:
 
 
 def unfinished(work: Path) -> Iterator[Path]:
-    """What processes that were killed left of files of the list; `atomic` of `core/files.py` names it."""
+    """What is unfinished of files of the list: left by a killed process, or being written."""
     for path in work.rglob(".*.partial"):
         partial = PARTIAL.fullmatch(path.name)
-        if partial is None or Path("/proc", partial[2]).exists():
+        if partial is None:
             continue
         if holding_of(path.with_name(partial[1]).relative_to(work)) is not None:
             yield path

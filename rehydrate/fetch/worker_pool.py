@@ -7,6 +7,7 @@ itself, and says only "failed" when a disk is full. Here the shard of a dead or 
 kernel ends every process of the group whose parent is gone.
 """
 
+import contextlib
 import json
 import multiprocessing as mp
 import os
@@ -92,7 +93,9 @@ class Pool:
                 worker.task = self._waiting.pop()
                 worker.rows = 0
                 worker.last_reply = worker.last_row = time.monotonic()
-                worker.pipe.send(worker.task)
+                # Of a worker that ended just now, `_supervise` retries the task.
+                with contextlib.suppress(ConnectionError):
+                    worker.pipe.send(worker.task)
         return any(worker.task for worker in self._workers)
 
     def _start(self) -> Worker:

@@ -53,7 +53,7 @@ def test_the_second_of_two_runs_is_refused_and_the_first_finishes(work):
         command, stdout=subprocess.PIPE, text=True, env=environment
     ) as first:
         deadline = time.monotonic() + 60
-        while not (running(work) or {}) and time.monotonic() < deadline:
+        while not running(work) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert running(work) == {"twigma embed": first.pid}
         sentence = "another process is writing the columns of `twigma embed` in .*: wait for it, or stop it first"

@@ -1,5 +1,7 @@
 """The contract every stage relies on: columns declared once, checked stages, atomic parts, exact joins."""
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twigma.core import columns, parts
+from twigma.core import columns, locks, parts
 from twigma.core.files import atomic, read_parquet, write_json, write_parquet
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.stage import stage
@@ -221,12 +223,41 @@ def test_what_a_killed_writer_left_is_put_away_and_what_another_writes_is_not(tm
         ]
     )
     assert done.returncode == -9 and len(list(tmp_path.iterdir())) == 1
-    of_a_living_one = tmp_path / f".a[1].json.{os.getppid()}.partial"
-    of_a_living_one.write_text("half")
     of_nobody = tmp_path / ".a[1].json.mine.partial"
     of_nobody.write_text("mine")
+    with atomic(path) as of_a_living_one:
+        of_a_living_one.write_text("later")
+        write_json(path, {})
+        assert set(tmp_path.iterdir()) == {path, of_a_living_one, of_nobody}
+    assert set(tmp_path.iterdir()) == {path, of_nobody}
+    assert path.read_text() == "later"
+
+
+def test_a_partial_file_of_a_process_that_is_not_listed_here_stays_while_it_is_held(
+    tmp_path,
+):
+    path = tmp_path / "a.json"
+    elsewhere = tmp_path / f".a.json.{2**22 + 1}.partial"  # no process of this machine
+    handle = locks.acquire(elsewhere)
     write_json(path, {})
-    assert set(tmp_path.iterdir()) == {path, of_a_living_one, of_nobody}
+    assert elsewhere.exists()
+    os.close(handle)
+    write_json(path, {})
+    assert not elsewhere.exists()
+
+
+def test_files_are_written_on_a_disk_without_locks_and_none_is_deleted(
+    tmp_path, monkeypatch
+):
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    path = tmp_path / "a.json"
+    left = tmp_path / ".a.json.0123abcd.partial"
+    left.touch()
+    write_json(path, {})
+    assert set(tmp_path.iterdir()) == {path, left}
 
 
 def test_a_damaged_table_is_named(tmp_path):

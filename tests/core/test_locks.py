@@ -1,9 +1,12 @@
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from twigma.core import locks
 from twigma.core.workspace import Workspace
 
 
@@ -27,6 +30,17 @@ def test_the_second_run_is_refused_until_the_first_is_over_or_killed(
         first.kill()
     with Workspace(work).lock_run():
         pass
+
+
+def test_a_run_begins_while_status_looks_whether_one_is_at_work(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    looking = locks.acquire(lock, shared=True)
+    looked = threading.Timer(locks.GLANCE / 5, os.close, [looking])
+    looked.start()
+    with locks.alone(lock, "busy"):
+        assert locks.is_held(lock)
+    assert not locks.is_held(lock) and not locks.is_held(tmp_path / "none")
+    looked.join()
 
 
 def test_a_refused_command_has_written_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class ModelHub:
     url: str = ""
     sha: str = NEWEST
     asked: list[str] = field(default_factory=list)
+    refused: dict[str, tuple[int, str]] = field(default_factory=dict)  # status, code
     agents: set[str] = field(default_factory=set)  # the names that clients gave
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
@@ -29,6 +30,9 @@ class ModelHub:
         self.asked.append(path)
         parts = path.strip("/").split("/")
         name = "/".join(parts[2:4] if parts[:2] == ["api", "models"] else parts[:2])
+        if name in self.refused:
+            status, code = self.refused[name]
+            return status, b"", {"X-Error-Code": code} if code else {}
         files = self.repos.get(name)
         if files is None or MISSING in path:
             return 404, b"", {}

@@ -16,7 +16,7 @@ from support.staging import (
     tiny_clip,
 )
 
-from twigma.builder.engine import device_workers, engine
+from twigma.builder.engine import checkpoints, device_workers, engine
 from twigma.builder.engine.source import Source
 from twigma.builder.stages.embed import embed_shards
 from twigma.core.parts import read_parts
@@ -76,12 +76,13 @@ def test_a_killed_process_costs_its_shards_only(work, tmp_path, capfd):
     assert len(read_parts(work / "columns" / "measure")) == 30
 
 
-def killed(device: str | None) -> engine.Stage:
+def killed(device: str | None, image: str = "30") -> engine.Stage:
     """A stage that is killed at one image."""
     stage = start_measuring(device)
 
     def treat(table):
-        if "30" in table["image_name"].to_pylist():
+        if image in table["image_name"].to_pylist():
+            time.sleep(0.3)  # so that what was made before is sent
             os.kill(os.getpid(), signal.SIGKILL)
         return stage(table)
 
@@ -96,6 +97,21 @@ def test_a_shard_that_kills_every_process_is_given_up(work, monkeypatch):
     ):
         engine.map_shards(work, "measure", {}, killed, desc="measure", device="one,two")
     assert len(read_parts(work / "columns" / "measure")) == 24
+
+
+def test_what_was_made_of_a_shard_before_it_was_given_up_is_not_made_again(
+    work, monkeypatch, capfd
+):
+    monkeypatch.setattr(device_workers, "SOURCES_PER_WORKER", 1)
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    run = {"desc": "measure", "rows": 2}
+    at_34 = partial(killed, image="34")
+    with pytest.raises(RuntimeError, match="lost 3 times"):
+        engine.map_shards(work, "measure", {}, at_34, device="one,two", **run)
+    capfd.readouterr()
+    rows = engine.map_shards(work, "measure", {}, start_measuring, device="one", **run)
+    assert 0 < rows < 6
+    assert "measure: resuming after" in capfd.readouterr().err
 
 
 def test_a_damaged_shard_and_a_stage_that_cannot_start_are_said(work):

@@ -76,7 +76,7 @@ def start_slice(work: Path, only: str) -> "subprocess.Popen[bytes]":
 def wait_for(work: Path, runs: int) -> None:
     """Until so many runs hold a lock."""
     deadline = time.monotonic() + 60
-    while len(running(work) or {}) < runs and time.monotonic() < deadline:
+    while len(running(work)) < runs and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
@@ -114,7 +114,7 @@ def test_a_killed_slice_is_named_and_made_by_the_next_run(
     runs = [start_slice(work, f"{number}/3") for number in (1, 2, 3)]
     wait_for(work, 3)
     names = {f"twigma embed --shards {n}/3" for n in (1, 2, 3)}
-    assert set(running(work) or {}) == names
+    assert set(running(work)) == names
     busy = "another process is writing the columns of `twigma embed`"
     with pytest.raises(RuntimeError, match=busy):
         map_shards(work, "embed", {}, start_measuring, desc="embed")

@@ -1,6 +1,8 @@
 """Embeddings of shards: the same bytes in any shard, what embeds again, and models from the Hub."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +140,20 @@ def test_a_changed_model_or_precision_embeds_again(tmp_path, folder):
     )
 
 
+def test_a_damaged_first_part_is_made_again_as_the_others_were(
+    tmp_path, folder, capsys
+):
+    for shard in ("00000", "00001"):
+        make_shard(tmp_path, shard, {shard: encode(pixels(int(shard)))})
+    stage.embed_shards(tmp_path, str(folder), device="cpu", precision="bf16")
+    first = tmp_path / "columns/embed/00000.arrow"
+    sound = first.read_bytes()
+    first.write_bytes(sound[:-9])
+    assert stage.embed_shards(tmp_path, str(folder), device="cpu") == 1
+    assert first.read_bytes() == sound
+    assert "re-creating 1 part, changed since: damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
 def test_a_folder_keeps_the_precision_it_was_begun_with_until_another_is_named(
     tmp_path, folder, first, second
@@ -227,6 +243,37 @@ def test_pins(tmp_path, hub):
         pinned_weights.pin(tmp_path, "m", "org/name", "main", pinned_weights.OPEN_CLIP)
     with pytest.raises(OSError, match="cannot ask the Hub"):
         pinned_weights.pin(tmp_path, "x", "org/other", None, pinned_weights.OPEN_CLIP)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence"),
+    [
+        ((403, "GatedRepo"), PermissionError, "accept them on its page"),
+        ((401, ""), PermissionError, "does not accept the token for org/name"),
+        ((404, ""), OSError, "is not on the Hub"),
+    ],
+)
+def test_why_the_hub_refuses_a_model_is_told(hub, answer, kind, sentence):
+    hub.refused["org/name"] = answer
+    with pytest.raises(
+        kind, match=f"cannot ask the Hub which commit of org/name .*{sentence}"
+    ):
+        pinned_weights.pin(None, "m", "org/name", None, pinned_weights.OPEN_CLIP)
+    never = pinned_weights.Pin("org/name", "e" * 40)
+    with pytest.raises(kind, match=f"cannot download org/name at eee.*{sentence}"):
+        pinned_weights.fetch_weights(never, pinned_weights.OPEN_CLIP)
+
+
+def test_a_full_disk_is_no_error_of_the_hub(hub, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", full)
+    with pytest.raises(OSError) as raised:
+        pinned_weights.fetch_weights(
+            pinned_weights.Pin("org/name", "a" * 40), pinned_weights.OPEN_CLIP
+        )
+    assert raised.value.errno == errno.ENOSPC and raised.value.filename
 
 
 def test_processes_that_begin_together_pin_one_commit(tmp_path, hub):

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 import time
@@ -260,7 +261,17 @@ def test_the_release_beside_it(tmp_path: Path) -> None:
 
 
 def test_locks_are_read_from_the_list_of_the_kernel(tmp_path: Path) -> None:
-    assert running(tmp_path, tmp_path / "no such list") is None
     with Workspace(tmp_path).lock_shards():
-        assert list(running(tmp_path) or {}) == ["fetch"]
+        assert running(tmp_path) == {"fetch": os.getpid()}
     assert running(tmp_path) == {}
+
+
+def test_a_run_that_the_kernel_does_not_list_is_at_work_elsewhere(
+    tmp_path: Path,
+) -> None:
+    work = Workspace(tmp_path / "work")
+    (tmp_path / "locks").touch()
+    for table in (tmp_path / "locks", tmp_path / "no such list"):
+        with work.lock_shards():
+            assert running(work, table) == {"fetch": None}
+        assert running(work, table) == {}

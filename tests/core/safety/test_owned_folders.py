@@ -1,12 +1,12 @@
 """Folders of ours are told by their mark, and lose only what it lists, whatever is saved into them at any moment."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from support import releasing
 
+from twigma.core.locks import partial_of
 from twigma.core.safety import folder_replacement, owned_folders
 
 RESULTS = {
@@ -203,20 +203,25 @@ def test_a_failed_run_leaves_everything_as_it_was(tmp_path):
     "swapped", [False, True], ids=["before the new one was there", "after it was there"]
 )
 def test_a_run_that_was_killed_leaves_nothing_and_loses_nothing(tmp_path, swapped):
-    private = tmp_path / f".out.{2**22 + 1}.abcdefgh"
+    private = tmp_path / ".out.0123abcd.folder"
     private.mkdir()
+    private.with_suffix(".partial").touch()
     fill(release(private / "old", "a", "b"), {"thesis.txt": "mine"})
     if swapped:
         (release(tmp_path / "out", "a") / "a").write_text("new")
     else:
         fill(private / "new", {"a": "half"})
-    running = tmp_path / f".out.{os.getpid()}.abcdefgh"
-    fill(running, {"new/a": "of a run that goes on"})
-    folder_replacement.sweep(tmp_path / "out")
+    of_another = fill(tmp_path / ".out.b.0123abcd.folder", {"new/a": "half"})
+    with partial_of(tmp_path / "out") as mark:
+        running = mark.with_suffix(".folder")
+        fill(running, {"new/a": "of a run that goes on, here or on another machine"})
+        folder_replacement.sweep(tmp_path / "out")
+        assert mark.exists()
     assert (tmp_path / "out/thesis.txt").read_text() == "mine"
     assert (tmp_path / "out/a").read_text() == ("new" if swapped else "ours")
     assert (tmp_path / "out/b").exists() is not swapped
     assert not private.exists() and (running / "new/a").exists()
+    assert (of_another / "new/a").exists()
 
 
 def test_apart_means_apart_through_links_too(tmp_path):

@@ -1,11 +1,14 @@
 """Downloads from loopback servers: checked, resumed, restarted, and given up where they drip or never end."""
 
+import fcntl
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +138,47 @@ def test_damaged_bytes_are_refused_and_deleted(tmp_path):
     ):
         download(url, tmp_path / "file", checksum="md5:00")
     assert not list(tmp_path.iterdir())
+
+
+@contextmanager
+def waiting_callers(count: int, url: str, path: Path, checksum: str) -> Iterator[Any]:
+    """The unfinished file, held while so many callers wait for it; then what becomes of each is in the list."""
+    ends: list[Path | Exception] = []
+
+    def call() -> None:
+        try:
+            ends.append(download(url, path, checksum=checksum))
+        except ValueError as error:
+            ends.append(error)
+
+    callers = [threading.Thread(target=call) for _ in range(count)]
+    with part_of(path, checksum).open("ab") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        for caller in callers:
+            caller.start()
+        time.sleep(0.3)
+        yield part, ends
+    for caller in callers:
+        caller.join()
+
+
+def test_callers_who_waited_for_damaged_bytes_get_no_path_without_a_file(tmp_path):
+    path = tmp_path / "file"
+    with serving() as (url, _), waiting_callers(3, url, path, "md5:00") as (_, ends):
+        pass
+    assert [type(end) for end in ends] == [ValueError] * 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_caller_who_waited_resumes_where_the_other_stopped(tmp_path):
+    path = tmp_path / "file"
+    with (
+        serving() as (url, offsets),
+        waiting_callers(2, url, path, MD5) as (part, ends),
+    ):
+        part.write(DATA[:1000])
+    assert offsets == [1000] and ends == [path] * 2
+    assert path.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("raw", [b"", b"H"], ids=["body", "head"])

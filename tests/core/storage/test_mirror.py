@@ -1,6 +1,7 @@
 """A mirror and its store: what comes, what goes, who wins, and what a stopped or refused run leaves."""
 
 import contextlib
+import errno
 import json
 import shutil
 import subprocess
@@ -460,6 +461,18 @@ def test_mirrors_of_folders_in_each_other_are_apart():
     outer = mirror_folder(parse("s3://lab/a"))
     inner = mirror_folder(parse("s3://lab/a/b"))
     assert not inner.is_relative_to(outer) and outer.name == "a" and inner.name == "b"
+
+
+@pytest.mark.parametrize("chunk", [100, 10], ids=["small", "large"])
+def test_a_full_disk_here_is_no_error_of_the_store(store, tmp_path, monkeypatch, chunk):
+    there = object_store.ObjectStore(parse(WORK))
+    (tmp_path / "file").write_bytes(bytes(50))
+    mark = there.write(tmp_path / "file", "images.parquet")
+    monkeypatch.setattr(object_store, "CHUNK", chunk)
+    with pytest.raises(OSError) as raised:
+        there.read("images.parquet", mark.size, Path("/dev/full"))
+    assert raised.value.errno == errno.ENOSPC
+    assert "s3://" not in str(raised.value)
 
 
 def test_google_cloud_storage(monkeypatch, tmp_path):

@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,3 +47,46 @@ def test_one_pool_does_one_list_after_the_other_and_ends(tmp_path: Path) -> None
         assert list(pool.events) == []
         pool.close()
     assert len(set(workers)) == 1 and not alive(workers[0])
+
+
+# A pool whose first worker ends just before it is given its first task.
+LOSING = """
+import json, sys
+from twigma.rehydrate.fetch.fetch_worker import Task, load_downloader
+from twigma.rehydrate.fetch.worker_pool import Pool
+from twigma.rehydrate.images.decode_memory import share
+class LosingPool(Pool):
+    killed = False
+    def _assign(self):
+        if not self.killed:
+            self.killed = True
+            self._workers[0].process.kill()
+            self._workers[0].process.join()
+        return super()._assign()
+options, task = map(json.loads, sys.argv[1:])
+pool = LosingPool(load_downloader(options, 1), sys.stdout, share(1))
+pool.run([Task(*task)], 1)
+"""
+
+
+def test_a_worker_that_ends_before_it_is_given_a_task_costs_a_retry(
+    tmp_path: Path,
+) -> None:
+    with Host() as host:
+        populate(tmp_path, host, ROWS)
+        (shard,) = shard_plan.plan_shards(tmp_path, {}, 2 * ROWS).shards
+        options = {
+            "rows_per_shard": 2 * ROWS,
+            "image_base_url": host.url,
+            "limits": asdict(LIMITS),
+            "allow": [host.url.removeprefix("http://")],
+            "gate": str(tmp_path / "gate"),
+        }
+        task = [0, str(shard_plan.list_file(shard)), str(tmp_path / shard.name)]
+        command = [sys.executable, "-c", LOSING, json.dumps(options), json.dumps(task)]
+        run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    # img2dataset prints as well.
+    lines = [line for line in run.stdout.splitlines() if line.startswith("{")]
+    kinds = [TaskEvent.from_json(line).kind for line in lines]
+    assert (kinds[0], kinds[-1]) == ("lost", "done")
