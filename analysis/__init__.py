@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from twigma.analysis.comparison.joint_map import joint_map, overlaps
     from twigma.analysis.comparison.kernel_distance import cmmd, kernel_distances, kid
     from twigma.analysis.comparison.manifold import manifolds
-    from twigma.analysis.inference import wilson
     from twigma.analysis.inference.intervals import Estimate, interval
     from twigma.analysis.inference.multiple_testing import benjamini_hochberg
-    from twigma.analysis.inference.proportions import weighted_share
+    from twigma.analysis.inference.proportions import weighted_share, wilson
     from twigma.analysis.inference.sample_weights import weighted_mean
     from twigma.analysis.likes.eq1 import eq1, eq1_sensitivity
     from twigma.analysis.likes.event_study import event_study
@@ -73,10 +72,9 @@ _HOMES = {
     "comparison.joint_map": ("joint_map", "overlaps"),
     "comparison.kernel_distance": ("cmmd", "kernel_distances", "kid"),
     "comparison.manifold": ("manifolds",),
-    "inference": ("wilson",),
     "inference.intervals": ("Estimate", "interval"),
     "inference.multiple_testing": ("benjamini_hochberg",),
-    "inference.proportions": ("weighted_share",),
+    "inference.proportions": ("weighted_share", "wilson"),
     "inference.sample_weights": ("weighted_mean",),
     "likes.eq1": ("eq1", "eq1_sensitivity"),
     "likes.event_study": ("event_study",),

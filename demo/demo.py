@@ -38,6 +38,7 @@ CLIP, BLIP, NSFW = MODELS / "clip", MODELS / "blip", MODELS / "nsfw.safetensors"
 # The sets to compare with, and what groups the images of each.
 REFERENCES = {"photographs": None, "paintings": "artist", "prompts": "prompt"}
 TOKEN = "loopback"
+MARK = "INVENTED.txt"  # in the folder of the world, written first
 
 
 def demo(out: Path, posts: int = POSTS) -> bool:
@@ -58,6 +59,8 @@ def _story(out: Path, posts: int) -> bool:
     sets = out / "references"
     references = {name: Workspace(sets / name) for name in REFERENCES}
 
+    world.mkdir(exist_ok=True, parents=True)
+    (world / MARK).write_text("All of this is invented, by `twigma demo`.\n", "utf-8")
     build_world(world, posts=posts, references=posts // 4)
     rehydrate(world, work)
     for name, folder in references.items():
@@ -88,9 +91,9 @@ def _story(out: Path, posts: int) -> bool:
 
 def _refuse_foreign(out: Path) -> None:
     """ValueError when folders of these names are somebody's: the demo would add its invented posts to theirs."""
-    if (out / "world" / "truth.json").exists():
+    if any((out / "world" / name).exists() for name in (MARK, "truth.json")):
         return
-    for name in ("work", "twigma", "liked", "report", "references"):
+    for name in ("world", "work", "twigma", "liked", "report", "references"):
         if (out / name).exists():
             raise ValueError(
                 f"{out / name} is not of an earlier demo and was left as it is: choose another folder"

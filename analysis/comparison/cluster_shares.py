@@ -9,7 +9,6 @@ import pandas as pd
 from twigma.analysis.inference.proportions import block_share
 from twigma.analysis.vectors.codebook import assign, codebook
 from twigma.analysis.vectors.samples import SAMPLE, sampled_labels, unit_samples
-from twigma.core.safety.failures import DataError
 
 Mode = Literal["paper", "robust"]
 
@@ -41,7 +40,7 @@ def cluster_shares(
     drawn = unit_samples(sets, n, seed)
     by = next(iter(drawn)) if by is None else by
     if by not in drawn:
-        raise DataError(
+        raise ValueError(
             f"cluster_shares: expected by to be one of {list(drawn)}, found {by!r}"
         )
     centroids = codebook(np.vstack(list(drawn.values())), k, mode, seed)

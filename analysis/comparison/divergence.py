@@ -119,7 +119,7 @@ def _quantised(
 ) -> Iterator[Mapping[str, Labels]]:
     """The bucket of each row of the sets of each codebook: of every pair, or of all."""
     if scope not in ("pairwise", "pooled"):
-        raise DataError(
+        raise ValueError(
             f"kl_matrix: expected codebook 'pairwise' or 'pooled', found {scope!r}"
         )
     sums = {name: moments(x) for name, x in drawn.items()}

@@ -22,8 +22,8 @@ from twigma.analysis.inference.blocks import (
     jackknife,
     known_blocks,
 )
+from twigma.analysis.inference.intervals import Z
 from twigma.analysis.inference.permutation import random_divisions, tail_p
-from twigma.core.numeric.wilson import Z
 
 PERMUTATIONS = 999
 

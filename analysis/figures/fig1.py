@@ -135,9 +135,9 @@ def describe_posts(results: Results) -> Section:
     )
 
 
-def _unit(months: pd.DataFrame) -> str:
+def _unit(counts: pd.DataFrame) -> str:
     """What is counted: posts, or images where these are on none."""
-    return str(months["unit"].iloc[0]) if "unit" in months else "post"
+    return str(counts["unit"].iloc[0]) if "unit" in counts else "post"
 
 
 def _growth(growth: Mapping[str, Any], unit: str = "post") -> str:
@@ -186,10 +186,15 @@ def _survival(results: Results) -> list[Table]:
 
 
 def compute_words(data: Inputs, settings: Settings) -> Result:
-    """Frequent words of the posts. Table: `fig1c` (word, count, share), most frequent first."""
+    """Frequent words of the posts. Table: `fig1c` (word, count, share), most frequent first.
+
+    `unit` is "image" there where all texts are those beside images on no post.
+    """
     from twigma.analysis.themes import timeline
 
     words = timeline.frequent_words(data.images.table)
+    if data.images.is_local:
+        words = words.assign(unit="image")
     n = int(words["count"].sum())
     notes = weighting_notes(data.images, of_totals=True)
     return Result(n, {"fig1c": words}, notes=notes)
@@ -252,12 +257,13 @@ def describe_words(results: Results) -> Section:
     ):
         rows.append((word, count, percent(share)))
     header = ("Word", "Times", "Share of all words")
+    unit = _unit(words)
     return Section(
         figure="Fig 1c",
-        title="Words of the posts",
+        title="Words of the posts" if unit == "post" else "Words beside the images",
         claim=frequent_words(words["word"].head(SHOWN_WORDS)),
         basis=f"{plural(results.figures['fig1c']['n'], 'occurrence')} of {_most_frequent(len(words))}; "
-        "links, mentions, hashtags and English stopwords left out; each post counted once; no interval, so in the "
+        f"links, mentions, hashtags and English stopwords left out; each {unit} counted once; no interval, so in the "
         "order of the alphabet.",
         paper=f"Near the top: {listed(stated.WORDS)}.",
         alt="Bar chart and word cloud of the most frequent words: "

@@ -15,10 +15,10 @@ from twigma.analysis.inference.proportions import (
     block_share,
     effective_size,
     weighted_share,
+    wilson,
 )
 from twigma.analysis.inference.sample_weights import thinned, weighted_mean
 from twigma.analysis.inference.survival import survival_weights, with_survival
-from twigma.core.numeric.wilson import wilson
 
 __all__ = [
     "Estimate",

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import (
     dense_blocks,
     known_blocks,
     mean_jackknife,
 )
-from twigma.core.numeric.wilson import wilson
+from twigma.analysis.inference.intervals import Z
 
 
 class Share(NamedTuple):
@@ -29,6 +30,36 @@ class Share(NamedTuple):
         cells = self._asdict()
         cells["owners_known"] = cells.pop("known")
         return cells
+
+
+def wilson(hits: Any, n: Any, quantile: float = Z) -> tuple[Floats, Floats]:
+    """Wilson's 95% interval of hits/n, elementwise (Wilson 1927).
+
+    Parameters
+    ----------
+    hits, n : counts [m], or of any other shape, 0 ≤ hits ≤ n; effective sizes need not be integers.
+    quantile : 97.5% of the normal distribution, or of Student's for few blocks.
+
+    Returns
+    -------
+    (low, high) : float64 of that shape; (0, 1) where n is 0.
+
+    >>> [round(float(x), 2) for x in wilson(18, 20)]
+    [0.7, 0.97]
+    """
+    hits = np.asarray(hits, dtype=np.float64)
+    n = np.asarray(n, dtype=np.float64)
+    rows = np.where(n > 0, n, 1.0)
+    share = hits / rows
+    z2 = quantile**2
+    shrink = 1 + z2 / rows
+    centre = (share + z2 / (2 * rows)) / shrink
+    variance = share * (1 - share) / rows + z2 / (4 * rows**2)
+    half = quantile * np.sqrt(variance) / shrink
+    # Exactly 0 and 1 where nothing, or everything, was hit: rounding would leave 1e-17.
+    low = np.where((hits <= 0) | (n <= 0), 0.0, centre - half)
+    high = np.where((hits >= n) | (n <= 0), 1.0, centre + half)
+    return low, high
 
 
 def effective_size(weights: Any) -> float:

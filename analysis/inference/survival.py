@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from twigma.core.numeric.wilson import wilson
+from twigma.analysis.inference.proportions import wilson
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.ledger.reader import view_ledger
 from twigma.rehydrate.posts.page_content import EXISTS

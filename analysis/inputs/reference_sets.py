@@ -30,18 +30,18 @@ def find_reference(text: str, folder: Path = REFERENCES) -> tuple[str, Path]:
     """
     name, mark, place = text.partition("=")
     if not name or (mark and not place):
-        raise DataError(
+        raise ValueError(
             f"--reference: expected NAME=FOLDER, or NAME for {folder}/NAME; found {text!r}"
         )
     if "://" in place:
-        raise DataError(
+        raise ValueError(
             f"--reference: expected a folder of this machine, found the address {place}: copy the set here"
         )
     if mark:
         _refuse_empty(Path(place))
         return name, Path(place)
     if _is_path(name):
-        raise DataError(
+        raise ValueError(
             f"--reference: {name} is a path: a reference set or working folder there is taken by "
             f"--reference NAME={name}; of pictures there, `twigma reference add NAME {name}` makes a set, which is "
             "taken by --reference NAME"

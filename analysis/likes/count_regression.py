@@ -23,7 +23,7 @@ from twigma.analysis.inference.cluster_jackknife import (
     Sums,
     leave_one_out,
 )
-from twigma.core.numeric.wilson import Z
+from twigma.analysis.inference.intervals import Z
 from twigma.core.safety.failures import DataError
 
 Mode = Literal["paper", "robust"]

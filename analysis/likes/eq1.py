@@ -31,7 +31,6 @@ from twigma.analysis.likes.design import (
     prepare,
 )
 from twigma.analysis.likes.within_author import BY_AUTHOR, within_author
-from twigma.core.safety.failures import DataError
 
 __all__ = ["FOLLOWERS", "QUINTILES", "eq1", "eq1_sensitivity"]
 
@@ -88,7 +87,7 @@ def eq1(
     if mode not in ("paper", "robust"):
         raise ValueError(f"eq1: expected mode 'paper' or 'robust', found {mode!r}")
     if errors not in ("jackknife", "sandwich"):
-        raise DataError(
+        raise ValueError(
             f"eq1: expected errors 'jackknife' or 'sandwich', found {errors!r}"
         )
     values = columns_of(

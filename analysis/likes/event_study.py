@@ -111,11 +111,11 @@ def _rows(
 ) -> Rows:
     """The complete rows; ValueError where they are of too short a time."""
     if measure not in ("count", "mean", "ratio"):
-        raise DataError(
+        raise ValueError(
             f"event_study: expected measure 'count', 'mean' or 'ratio', found {measure!r}"
         )
     if (values is None) != (measure == "count"):
-        raise DataError(
+        raise ValueError(
             f"event_study: expected values for a mean or ratio and none for a count, found measure {measure!r}"
         )
     given = aligned(

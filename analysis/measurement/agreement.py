@@ -11,7 +11,7 @@ import pandas as pd
 from twigma.analysis.convert import Floats
 from twigma.analysis.inference.blocks import FEWEST, dense_blocks, half_width, jackknife
 from twigma.analysis.inference.intervals import Estimate, limits
-from twigma.core.numeric.wilson import wilson
+from twigma.analysis.inference.proportions import wilson
 from twigma.core.safety.failures import DataError
 
 REPETITIONS = 1000

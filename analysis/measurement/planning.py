@@ -6,7 +6,7 @@ variance of the label that the model leaves unexplained: p(1 − p)(1 − ρ²),
 
 import math
 
-from twigma.core.numeric.wilson import Z
+from twigma.analysis.inference.intervals import Z
 
 
 def residual_variance(prevalence: float, tpr: float, fpr: float) -> float:

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from twigma.analysis.convert import Floats, as_column
 from twigma.analysis.inference.intervals import block_codes
-from twigma.core.safety.failures import DataError
 
 QUANTILES = (0.5, 0.75, 0.9, 0.97)  # between the strata
 EVEN = 1 / 3  # of the labels, spread evenly over the strata
@@ -74,12 +73,12 @@ def draw_sample(strata: Any, n: int, authors: Any = None, *, seed: int = 0) -> D
     strata = np.asarray(strata, dtype=np.int64)
     sizes = np.bincount(strata)
     if n > len(strata):
-        raise DataError(
+        raise ValueError(
             f"draw_sample: expected at most the {len(strata):,} images there are, found {n:,}"
         )
     least = fewest_labels(strata)
     if n < least:
-        raise DataError(
+        raise ValueError(
             f"draw_sample: expected at least {least} labels, {FEWEST} of each of {len(sizes)} strata, found {n}"
         )
     rng = np.random.default_rng(seed)

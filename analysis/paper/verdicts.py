@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
+from twigma.analysis.inference.intervals import Z
 from twigma.analysis.page.formatting import number
 from twigma.analysis.paper.claim import Claim, Measured
-from twigma.core.numeric.wilson import Z
 
 AGREES, DIFFERS, UNKNOWN = "agrees", "differs", "not identifiable from this data"
 LEVEL = 0.05  # of a test that decides on a sign

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from twigma.analysis.convert import Array, Floats, as_column
-from twigma.analysis.inference.intervals import Estimate, interval, limits
+from twigma.analysis.inference.intervals import Estimate, Z, interval, limits
 from twigma.analysis.vectors.samples import finite_matrix
-from twigma.core.numeric.wilson import Z
 from twigma.core.safety.failures import DataError
 
 EXACT = 20_000  # rows up to which all pairs are computed

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import binomtest
 
 from twigma.core import columns, lists
 from twigma.core.lists import Sheet, saved_sheets
-from twigma.core.numeric.wilson import wilson
 from twigma.core.safety import spreadsheet
 from twigma.core.workspace import AnyWorkspace, Workspace, inventory
 
@@ -127,6 +127,22 @@ def candidates(
     share = len(seeded) / posts if posts else 0.0
     table["lift"] = table["p_seed"] / share if share else float("nan")
     return table.reset_index(drop=True)
+
+
+def wilson(
+    hits: Iterable[int], trials: Iterable[int]
+) -> tuple[list[float], list[float]]:
+    """Wilson's 95% intervals of hits/trials: their lower and upper ends, in the order of the input.
+
+    >>> [round(ends[0], 2) for ends in wilson([18], [20])]
+    [0.7, 0.97]
+    """
+    low, high = [], []
+    for k, n in zip(hits, trials, strict=True):
+        interval = binomtest(int(k), int(n)).proportion_ci(method="wilson")
+        low.append(float(interval.low))
+        high.append(float(interval.high))
+    return low, high
 
 
 def review_sheet(posts: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

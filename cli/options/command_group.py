@@ -1,7 +1,9 @@
 """The group of all commands: their order, `--quiet` and `--verbose`, and an error as one sentence."""
 
+import inspect
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -30,6 +32,8 @@ class Commands(click.Group):
         """Add a command with `--quiet` and `--verbose`, which opens its stores; a group does so for each of its own."""
         leaves = cmd.commands.values() if isinstance(cmd, click.Group) else [cmd]
         for command in leaves:
+            described = inspect.cleandoc(command.help or "")
+            command.help = "\n\n".join([described, *_defaults(command)])
             command.params += verbosity_options()
             if command.callback is not None:
                 command.callback = in_stores(command.callback)
@@ -52,6 +56,14 @@ class Commands(click.Group):
             sentence = explain(error, ctx.invoked_subcommand)
         click.echo(f"twigma: {with_addresses(sentence, ctx)}", err=True)
         sys.exit(1)
+
+
+def _defaults(command: click.Command) -> Iterator[str]:
+    """A sentence for each argument that need not be named; click shows the defaults of options alone."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument) and isinstance(parameter.default, str):
+            name = parameter.make_metavar(click.Context(command)).strip("[]")
+            yield f"{name} is ./{parameter.default} unless you name another."
 
 
 # The extra of pyproject.toml that brings what a command imports; the other commands need none.

@@ -171,8 +171,9 @@ def test_the_truths_are_recovered_with_what_this_cpu_has(tmp_path):
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
-def test_a_working_folder_of_yours_is_not_taken_for_the_demos(tmp_path):
-    releasing.make_work(tmp_path / "work")
+@pytest.mark.parametrize("name", ["work", "world"])
+def test_a_folder_of_yours_is_not_taken_for_the_demos(tmp_path, name):
+    releasing.make_work(tmp_path / name)
     before = releasing.contents(tmp_path)
     with pytest.raises(
         ValueError, match="is not of an earlier demo and was left as it is"

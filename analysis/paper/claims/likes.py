@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
+from twigma.analysis.inference.intervals import Z
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.claim import Claim
-from twigma.core.numeric.wilson import Z
 
 SETS = {"photographs": "LAION", "paintings": "ArtBench"}
 LEAST_TO_MOST = {

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from twigma.analysis.inference.intervals import Z
 from twigma.analysis.paper import stated
 from twigma.analysis.paper.claim import Claim
-from twigma.core.numeric.wilson import Z
 
 DEPENDS_ON_N = (
     "where a cluster is empty the unsmoothed divergence is infinite and the smoothed one grows with the logarithm of "

@@ -7,6 +7,7 @@ import pytest
 
 from twigma.analysis.figures.fig1 import (
     compute_posts,
+    compute_words,
     describe_posts,
     describe_words,
     draw_posts,
@@ -86,6 +87,21 @@ def test_what_is_counted_is_told_by_where_images_are_from(source, unit):
     result = compute_posts(data, Settings())
     found = describe_posts(Results(result.tables, result.values, {}))
     assert found.title == f"{unit} per month"
+
+
+@pytest.mark.parametrize(
+    ("source", "title"),
+    [("local", "Words beside the images"), ("x", "Words of the posts")],
+)
+def test_words_are_of_posts_or_of_what_stands_beside_images(source, title):
+    texts = ["robot castle", "robot", "castle"]
+    table = pa.table({"id": list("abc"), "text": texts, "source": [source] * 3})
+    none = np.zeros((0, 8), np.float32)
+    data = Inputs(Images("mine", table, none, np.zeros(0, np.int64)), {})
+    result = compute_words(data, Settings())
+    figures = {"fig1c": {"n": result.n}}
+    found = describe_words(Results(result.tables, result.values, figures))
+    assert found.title == title
 
 
 def test_bars_of_a_part_of_a_month_are_pale():

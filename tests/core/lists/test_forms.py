@@ -170,5 +170,5 @@ def test_a_reader_that_is_not_installed_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.sav"
     path.write_bytes(b"$FL2@(#) IBM SPSS STATISTICS")
     monkeypatch.setitem(sys.modules, "pyreadstat", None)
-    with pytest.raises(ValueError, match=r"a\.sav: .*pyreadstat.*twigma\[tables\]"):
+    with pytest.raises(ValueError, match=r"a\.sav: .*pyreadstat.*install.*\[tables\]"):
         read_ids(path)
