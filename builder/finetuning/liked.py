@@ -2,7 +2,7 @@
 `datasets`.
 
     liked/README.md  kohya.toml  kohya.jsonl  MANIFEST.json
-          train/README.md  metadata.jsonl  <image_name>.jpg  <image_name>.txt      (validation/ and test/ likewise)
+          train/README.md  metadata.parquet  <image_name>.jpg  <image_name>.txt      (validation/ and test/ likewise)
 
 `row_gates.py` decides what may be trained on, `selection.py` what is liked, `splits.py` where it goes; this file calls
 them and writes. The same input gives the same bytes, and the SHA-256 of MANIFEST.json names the set.
@@ -65,7 +65,7 @@ from twigma.dataset.selections import Selection as SelectedImages
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 # Of the code that makes the set: raise it whenever the same working folder gives another set.
-REVISION = 3
+REVISION = 4
 X_TERMS = (
     "X's developer agreement forbids using its content to train or fine-tune a foundation or frontier model, and the "
     "images belong to the people who posted them"

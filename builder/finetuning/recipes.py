@@ -20,8 +20,9 @@ from twigma.builder.finetuning.share_table import (
 )
 from twigma.builder.finetuning.splits import SPLITS
 from twigma.builder.finetuning.trainer_files import TRAINED_ON, TrainingImage
+from twigma.dataset.liked_rows import LIST
 
-# `datasets` distinguishes sets by this header alone, hence the content; the features are for a split without likes.
+# `datasets` distinguishes sets by this header alone, hence the content.
 HEADER = """---
 license: other
 configs:
@@ -29,16 +30,6 @@ configs:
   description: content {content}
   data_files:
 {data_files}
-dataset_info:
-  features:
-  - name: image
-    dtype: image
-  - name: text
-    dtype: string
-  - name: image_name
-    dtype: string
-  - name: like_count
-    dtype: int64
 ---
 """
 README = """# {title}
@@ -139,7 +130,7 @@ def _header(content: str, splits: Sequence[str], inside: bool = False) -> str:
         place = "" if inside else f"{split}/"
         lines.append(f"  - split: {split}")
         lines.append("    path:")
-        lines.append(f'    - "{place}metadata.jsonl"')
+        lines.append(f'    - "{place}{LIST}"')
         for format in TRAINED_ON:
             lines.append(f'    - "{place}*.{format}"')
     return HEADER.format(content=content, data_files="\n".join(lines))

@@ -1,9 +1,9 @@
 """The files of a fine-tuning set: one flat folder a split, a caption beside each picture.
 
-    train/<image_name>.jpg  train/<image_name>.txt  train/metadata.jsonl  train/README.md
+    train/<image_name>.jpg  train/<image_name>.txt  train/metadata.parquet  train/README.md
 
 Trainers look for pictures directly in the folder they are given: OneTrainer and sd-scripts read no subfolders. The
-`.txt` are for them and for ai-toolkit, `metadata.jsonl` (file_name, text) for diffusers and `datasets`, `kohya.jsonl`
+`.txt` are for them and for ai-toolkit, `metadata.parquet` (file_name, text) for diffusers and `datasets`, `kohya.jsonl`
 for sd-scripts, the tars for WebDataset. Written by `twigma liked`.
 """
 
@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.finetuning.splits import SPLITS
-from twigma.core.files import atomic
+from twigma.core.files import atomic, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.liked_rows import LIST, LISTED
 from twigma.rehydrate.images.decode import open_image, read_header
 from twigma.rehydrate.images.normalize import normalize_image
 from twigma.rehydrate.images.shards import list_shards, read_images
@@ -130,23 +131,18 @@ def _stored_images(work: Workspace, names: set[str]) -> Iterator[tuple[str, byte
 
 
 def write_lists(folder: Path, images: Sequence[TrainingImage]) -> None:
-    """Write the `metadata.jsonl` of every split that has images, and `kohya.jsonl` of the images to train on."""
+    """Write the `metadata.parquet` of every split that has images, and `kohya.jsonl` of the images to train on."""
     for split in SPLITS:
         in_split = [image for image in images if image.split == split]
         if in_split:
-            lines = [_metadata_line(image) for image in in_split]
-            _write_lines(folder / split / "metadata.jsonl", lines)
-    kohya = [_kohya_line(image) for image in images if image.split == "train"]
-    _write_lines(folder / "kohya.jsonl", kohya)
-
-
-def _metadata_line(image: TrainingImage) -> dict[str, Any]:
-    return {
-        "file_name": image.file_name,
-        "text": image.text,
-        "image_name": image.image_name,
-        "like_count": image.like_count,
-    }
+            # `datasets` infers other types from lines of JSON where no image of a split has likes.
+            rows = pa.Table.from_pylist(list(map(asdict, in_split)), LISTED)
+            write_parquet(folder / split / LIST, rows)
+    with (folder / "kohya.jsonl").open("w", encoding="utf-8") as file:
+        for image in images:
+            if image.split == "train":
+                line = json.dumps(_kohya_line(image), ensure_ascii=False)
+                file.write(line + "\n")
 
 
 def _kohya_line(image: TrainingImage) -> dict[str, Any]:
@@ -156,12 +152,6 @@ def _kohya_line(image: TrainingImage) -> dict[str, Any]:
         "caption": image.text,
         "image_size": [image.width, image.height],
     }
-
-
-def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def write_tars(folder: Path, images: Sequence[TrainingImage]) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pyarrow as pa
 from click.testing import CliRunner
@@ -18,8 +19,11 @@ COUNT = 40
 DIM = 8
 
 
-def add_downloads(work: Path, folder: Path) -> list[str]:
-    """Pictures as gallery-dl stores them, each liked as often as its number; the names of the images."""
+def add_downloads(work: Path, folder: Path, unliked_from: str = "3000") -> list[str]:
+    """Pictures as gallery-dl stores them, each liked as often as its number; the names of the images.
+
+    Those of a later date than `unliked_from` have no likes.
+    """
     folder.mkdir()
     for number in range(COUNT):
         name = f"{number:03}.jpg"
@@ -30,6 +34,8 @@ def add_downloads(work: Path, folder: Path) -> list[str]:
             "content": f"picture {number}",
             "favorite_count": number,
         }
+        if post["date"] > unliked_from:
+            del post["favorite_count"]
         (folder / f"{name}.json").write_text(json.dumps(post))
     add_tars(work, [folder])
     return list(Workspace(work).table()["image_name"].to_pylist())
@@ -64,6 +70,22 @@ def test_own_images_can_be_liked(tmp_path: Path) -> None:
     assert sorted(chosen) == [f"{number:03}" for number in range(32, 40)]
     text = next((tmp_path / "liked").rglob("039.txt")).read_text()
     assert text.strip() == "picture 39"
+
+
+def test_datasets_reads_a_set_of_which_one_split_has_no_likes(tmp_path: Path) -> None:
+    work = Workspace(tmp_path / "work")
+    write_stages(work, add_downloads(work.path, tmp_path / "downloads", "2022-08-15"))
+    out = tmp_path / "liked"
+    made = liked(work, out, everything=True, captions="text")
+    cache = str(tmp_path / "cache")
+    for data in (
+        datasets.load_dataset(str(out), cache_dir=cache),
+        datasets.load_dataset("imagefolder", data_dir=str(out), cache_dir=cache),
+    ):
+        assert {split: len(data[split]) for split in data} == made.splits
+        assert set(data["test"]["like_count"]) == {None}
+        assert set(data["train"]["like_count"]) > {30, 31, None}
+        assert len({str(data[split].features) for split in data}) == 1
 
 
 def test_followers_that_are_not_known_are_not_spoken_of(tmp_path: Path) -> None:

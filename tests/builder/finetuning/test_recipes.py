@@ -82,11 +82,9 @@ def test_the_headers_list_the_files_from_where_they_are(tmp_path):
     header = yaml.safe_load(text.split("---\n")[1])
     files = header["configs"][0]["data_files"]
     assert [each["split"] for each in files] == ["train", "test"]
-    assert files[1]["path"][:2] == ["test/metadata.jsonl", "test/*.jpg"]
+    assert files[1]["path"][:2] == ["test/metadata.parquet", "test/*.jpg"]
     own = yaml.safe_load((tmp_path / "test/README.md").read_text().split("---\n")[1])
-    assert own["configs"][0]["data_files"][0]["path"][0] == "metadata.jsonl"
-    names = [each["name"] for each in own["dataset_info"]["features"]]
-    assert names == ["image", "text", "image_name", "like_count"]
+    assert own["configs"][0]["data_files"][0]["path"][0] == "metadata.parquet"
 
 
 @pytest.mark.parametrize(
