@@ -39,7 +39,7 @@ from twigma.builder.finetuning.share_table import (
     share_table,
     uneven_sentence,
 )
-from twigma.builder.finetuning.splits import split
+from twigma.builder.finetuning.splits import RULE, split
 from twigma.builder.finetuning.trainer_files import (
     write_images,
     write_lists,
@@ -157,11 +157,15 @@ class Selection:
     strata: Sequence[Stratum]
     uneven: str
     split_warning: str
+    split_rule: str
     names: str  # a hash of the names that a file selects, "" without one
 
     def warnings(self) -> list[str]:
         """What is not as asked for."""
-        return [text for text in (self.uneven, self.split_warning) if text]
+        texts = [self.uneven, self.split_warning]
+        if self.split_rule != RULE:
+            texts.append(self.split_rule)
+        return [text for text in texts if text]
 
 
 def choose_images(
@@ -214,6 +218,7 @@ def choose_images(
         strata=strata,
         uneven=uneven,
         split_warning=splits.warning,
+        split_rule=splits.rule,
         names="" if selected is None else names_hash(selected),
     )
 
@@ -262,6 +267,7 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         strata=selection.strata,
         uneven=selection.uneven,
         split_warning=selection.split_warning,
+        split_rule=selection.split_rule,
         selected=bool(selection.names),
     )
     with folder_replacement.replacing(out) as folder:

@@ -101,3 +101,20 @@ def test_followers_that_are_not_known_are_not_spoken_of(tmp_path: Path) -> None:
     text = (out / "README.md").read_text()
     assert "with as many followers" not in text
     assert "by the year:" in text and "| all | 4 of 40 | 10.0% |" in text
+
+
+def test_images_without_authors_and_dates_are_said_to_be_split_at_random(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "downloads"
+    names = add_downloads(tmp_path / "first", folder)
+    for path in folder.glob("*.json"):
+        path.write_text(json.dumps({"content": "words"}))
+    work = Workspace(tmp_path / "work")
+    add_tars(work.path, [folder])
+    write_stages(work, names)
+    made = liked(work, tmp_path / "liked", everything=True, captions="text")
+    sentence = "of 40 images, 40 have no author and 40 no date, and those with neither"
+    assert any(sentence in warning for warning in made.warnings)
+    text = (tmp_path / "liked/README.md").read_text()
+    assert sentence in text and "known: of 40" in text

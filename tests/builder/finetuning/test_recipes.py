@@ -73,6 +73,9 @@ def test_every_path_of_the_recipes_is_a_file_of_the_set(tmp_path):
     named = set(re.findall(r"my set/([\w./]+)", text))
     assert named == {"train", "kohya.toml", "kohya.jsonl"}
     assert (tmp_path / "kohya.toml").exists()
+    assert " --train_data_dir 'my set/train' " in text
+    assert " --config_file 'my set/kohya.toml' " in text
+    assert " --in_json 'my set/kohya.jsonl' " in text
     assert "buckets around 512 px and repeats every image twice" in text
     assert "resolution: [512]" in text and "num_repeats: 2" in text
 
