@@ -5,7 +5,7 @@ of the tars says where each image is: so a stream that stopped goes on with the 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ Row = dict[str, Any]
 Transform = Callable[[Row], Any]
 WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not all
 BATCH = 256  # rows whose metadata become Python values together
+NO_EPOCH = -1
 AHEAD = 2  # images that wait for a thread
 MOST_THREADS = 8  # as many pictures are held; they decode more than one loop can use
 # Those that were saved before `shuffle` and the rest were added have these alone.
@@ -75,10 +76,14 @@ class ImageStream(IterableDataset[Any]):
         world_size: int | None = None,
     ) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
-        if window is not None and window < 1:
+        if window is not None and not _is_whole(window, 1):
             raise ValueError(
                 "stream_images: expected window as a number of shards, at least 1, or None for all, found "
                 f"{window}"
+            )
+        if not _is_whole(seed, 0):
+            raise ValueError(
+                f"stream_images: expected seed as a whole number of at least 0, found {seed}"
             )
         self._source = (data_dir, columns, filters)
         self.shuffle = shuffle
@@ -88,6 +93,8 @@ class ImageStream(IterableDataset[Any]):
         self.transform = transform
         self.rank, self.world_size = _process(rank, world_size)
         self._epoch = _shared_number()
+        self._epoch_of_workers = _shared_number()  # the one that they began
+        self._epoch_of_workers[0] = NO_EPOCH
         self._position = 0  # images that were given
         self._resumes = False
         self._resumed_workers: int | None = None
@@ -134,7 +141,15 @@ class ImageStream(IterableDataset[Any]):
         self._resumes = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it."""
+        """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it.
+
+        RuntimeError in a process whose DataLoader has workers that began this epoch: only these know.
+        """
+        if _in_worker() is None and self._epoch_of_workers[0] == self.epoch:
+            raise RuntimeError(
+                f"workers of a DataLoader read epoch {self.epoch}, and this process does not know how far they are: "
+                "use torchdata's StatefulDataLoader, whose own state_dict asks each worker, or num_workers=0"
+            )
         return {"epoch": self.epoch, "position": self._position, **self._places()}
 
     def _places(self) -> dict[str, Any]:
@@ -150,11 +165,15 @@ class ImageStream(IterableDataset[Any]):
             places["window"] = self.window
         return places
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another stream was; ValueError unless both have the same images, order and shares.
 
         A state of an earlier version lacks `shuffle`, `window`, `world_size` and workers, so these are not compared.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(
+                f"expected what `state_dict` of a stream returned, found {state!r}"
+            )
         missing = [name for name in ALWAYS_IN_STATE if name not in state]
         if missing:
             raise ValueError(
@@ -174,6 +193,7 @@ class ImageStream(IterableDataset[Any]):
             # The state may have been loaded before a DataLoader sent the stream to its workers.
             _require_same("workers", self._resumed_workers, _worker()[1])
         self._resumes = False
+        self._epoch_of_workers[0] = NO_EPOCH if _in_worker() is None else self.epoch
         mine = self._order()[self._share()][self._position :]
         for columns, image in _by_threads(self._read, self._listed(mine), _threads()):
             row = {"image": image, **columns}
@@ -232,6 +252,10 @@ def _shared_number() -> Any:
     return torch.zeros(1, dtype=torch.int64).share_memory_()
 
 
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and value >= least
+
+
 def _require_same(name: str, saved: Any, here: Any) -> None:
     """ValueError where what decides about the order or the shares is not as it was when the state was saved."""
     if saved != here:
@@ -287,12 +311,17 @@ def _by_threads(
 
 def _worker() -> tuple[int, int]:
     """The worker of a DataLoader that this is, and how many there are."""
+    info = _in_worker()
+    return (0, 1) if info is None else (info.id, info.num_workers)
+
+
+def _in_worker() -> Any:
+    """What torch says of the worker of a DataLoader that this is; None elsewhere."""
     try:
         from torch.utils.data import get_worker_info
     except ImportError:
-        return 0, 1
-    info = get_worker_info()
-    return (0, 1) if info is None else (info.id, info.num_workers)
+        return None
+    return get_worker_info()
 
 
 def _rows_by_shard(table: pa.Table) -> list[npt.NDArray[np.int64]]:
