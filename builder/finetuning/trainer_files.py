@@ -10,6 +10,7 @@ for sd-scripts, the tars for WebDataset. Written by `twigma liked`.
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,28 +156,44 @@ def _kohya_line(image: TrainingImage) -> dict[str, Any]:
 
 
 def write_tars(folder: Path, images: Sequence[TrainingImage]) -> None:
-    """Write WebDataset tars of every split: picture, .txt and .json."""
+    """Write WebDataset tars of every split: picture, .txt and .json.
+
+    `datasets` reads tars only where all samples have the same names and types: so every picture is named as most are,
+    whatever its format, which readers know by its content, and likes are left out unless all images have them.
+    """
+    suffixes = Counter(Path(image.file_name).suffix for image in images)
+    have_likes = all(image.like_count is not None for image in images)
     for split in SPLITS:
         in_split = [image for image in images if image.split == split]
         for number, first in enumerate(range(0, len(in_split), PER_TAR)):
             path = folder / f"webdataset/{split}-{number:05}.tar"
-            _write_tar(path, folder, in_split[first : first + PER_TAR])
+            samples = []
+            for image in in_split[first : first + PER_TAR]:
+                about: dict[str, Any] = {"image_name": image.image_name}
+                if have_likes:
+                    about["like_count"] = image.like_count
+                samples.append((image, about))
+            _write_tar(path, folder, samples, suffixes.most_common(1)[0][0])
 
 
-def _write_tar(path: Path, folder: Path, images: Sequence[TrainingImage]) -> None:
+def _write_tar(
+    path: Path,
+    folder: Path,
+    samples: Sequence[tuple[TrainingImage, Mapping[str, Any]]],
+    suffix: str,
+) -> None:
     with (
         atomic(path) as partial,
         # PAX: the names of some image sets are longer than the 100 bytes of USTAR.
         tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for image in images:
+        for image, about in samples:
             picture = folder / image.split / image.file_name
-            facts = {"image_name": image.image_name, "like_count": image.like_count}
             # WebDataset takes a name up to its first dot as the key of a sample.
             key = image.image_name.replace(".", "~")
-            _add_member(tar, key + picture.suffix, picture.read_bytes())
+            _add_member(tar, key + suffix, picture.read_bytes())
             _add_member(tar, key + ".txt", image.text.encode())
-            _add_member(tar, key + ".json", json.dumps(facts).encode())
+            _add_member(tar, key + ".json", json.dumps(about).encode())
 
 
 def _add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:

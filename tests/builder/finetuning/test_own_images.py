@@ -1,5 +1,6 @@
 """Own images with likes, from what a download tool wrote beside them, become a fine-tuning set."""
 
+import io
 import json
 from pathlib import Path
 
@@ -7,9 +8,11 @@ import datasets
 import numpy as np
 import pyarrow as pa
 from click.testing import CliRunner
+from PIL import Image
 from support.worlds import photo
 
 from twigma.builder.finetuning.liked import liked
+from twigma.builder.finetuning.trainer_files import TrainingImage, write_tars
 from twigma.cli import main
 from twigma.core.parts import write_part
 from twigma.core.workspace import Workspace
@@ -118,3 +121,23 @@ def test_images_without_authors_and_dates_are_said_to_be_split_at_random(
     assert any(sentence in warning for warning in made.warnings)
     text = (tmp_path / "liked/README.md").read_text()
     assert sentence in text and "known: of 40" in text
+
+
+def test_datasets_reads_tars_of_pictures_of_several_formats(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    images = []
+    for number, suffix in enumerate(["png", *["jpg"] * 5, "webp"]):
+        likes = None if number < 6 else 7
+        name = f"{number}.{suffix}"
+        kind = {"jpg": "JPEG"}.get(suffix, suffix.upper())
+        picture = Image.open(io.BytesIO(photo(number)))
+        picture.save(tmp_path / "train" / name, kind)
+        images.append(TrainingImage(str(number), "train", "a", likes, name, 9, 9))
+    write_tars(tmp_path, images)
+    tar = str(tmp_path / "webdataset/train-00000.tar")
+    options = {"cache_dir": str(tmp_path / "cache"), "split": "train"}
+    rows = datasets.load_dataset("webdataset", data_files=tar, **options)
+    for row, image in zip(rows, images, strict=True):
+        own = Image.open(tmp_path / "train" / image.file_name)
+        assert np.array_equal(np.asarray(row["jpg"]), np.asarray(own))
+        assert row["json"] == {"image_name": image.image_name}
