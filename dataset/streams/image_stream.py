@@ -249,7 +249,7 @@ def _shared_number() -> Any:
         import torch
     except ImportError:
         return np.zeros(1, np.int64)
-    return torch.zeros(1, dtype=torch.int64).share_memory_()
+    return torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
 
 def _is_whole(value: Any, least: int) -> bool:
