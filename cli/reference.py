@@ -1,5 +1,6 @@
 """`twigma reference list` and `twigma reference add`: what the studied images are compared with."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +189,17 @@ def add(name: str, sources: tuple[str, ...], parts: str, **options: Any) -> None
     show(facts, _set_lines(facts))
     record.failures.raise_any()
     if facts["kind"] != "texts":
-        show({}, [f"next: twigma analyze --reference {name}"])
+        show({}, [f"next: {_analyze_command(name, record.folder, options['like'])}"])
+
+
+def _analyze_command(name: str, folder: Path, like: Path | None) -> str:
+    """The command that compares a set with the release that it is for."""
+    words = ["twigma", "analyze"]
+    if like is not None and (like / "MANIFEST.json").exists():
+        words.append(str(like))
+    is_default = folder.parent == Path("refs")
+    words += ["--reference", name if is_default else f"{name}={folder}"]
+    return shlex.join(words)
 
 
 def _set_lines(facts: "ReferenceAddFacts") -> Iterator[str]:

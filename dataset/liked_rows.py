@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
+from twigma.core.files import read_parquet
 from twigma.core.safety import untrusted_names
 from twigma.dataset.release_folder import AnyPath, read_liked
 
@@ -14,6 +14,7 @@ LIKED = pa.schema(
     [("text", pa.string()), ("image_name", pa.string()), ("like_count", pa.int64())]
 )
 LISTED = pa.schema([("file_name", pa.string()), *LIKED])  # as `twigma liked` writes it
+LIST = "metadata.parquet"  # in the folder of a split
 SPLITS = ("train", "validation", "test")
 
 
@@ -31,12 +32,15 @@ def liked_folder(liked: AnyPath | None, data_dir: AnyPath | None, default: str) 
 
 def find_liked(folder: AnyPath) -> dict[str, str]:
     """The path of the list of every split that has images; ValueError as `read_liked`."""
-    counts = read_liked(folder)["splits"]
-    return {
-        split: f"{os.fspath(folder)}/{split}/metadata.jsonl"
-        for split in SPLITS
-        if counts[split]
-    }
+    manifest = read_liked(folder)
+    present = [split for split in SPLITS if manifest["splits"][split]]
+    for split in present:
+        if f"{split}/{LIST}" not in manifest["files"]:
+            raise ValueError(
+                f"{os.fspath(folder)} has no {split}/{LIST}, so another version of twigma made it: re-create it with "
+                "`twigma liked`"
+            )
+    return {split: f"{os.fspath(folder)}/{split}/{LIST}" for split in present}
 
 
 def liked_rows(file: str, filters: pc.Expression | None = None) -> pa.Table:
@@ -44,8 +48,7 @@ def liked_rows(file: str, filters: pc.Expression | None = None) -> pa.Table:
 
     Raises ValueError for names that are no file names, and paths or links that lead out of the folder.
     """
-    options = pyarrow.json.ParseOptions(explicit_schema=LISTED)
-    table = pyarrow.json.read_json(file, parse_options=options)
+    table = read_parquet(Path(file), schema=LISTED)
     untrusted_names.refuse_names(table, file, untrusted_names.NAMES)
     folder = os.path.dirname(file)  # noqa: PTH120 - `file` may be an address
     names = table["file_name"].to_pylist()

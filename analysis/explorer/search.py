@@ -5,6 +5,7 @@ pictures lie apart in CLIP's space, so similarities of words are low throughout 
 means something.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
     from twigma.builder.models.clip_names import Model
 
+TABLE_STARTS = (
+    b"similarity,",
+    b'"similarity",',
+)  # of this version, and of earlier ones
 BLOCK = 4_096  # rows that are multiplied at once
 SHOWN = (
     "id",
@@ -80,8 +85,9 @@ def search(
 
     Raises
     ------
-    ValueError unless exactly one of text and image is given, when the image cannot be read, when the model is not the
-    one that made the embeddings, or has no text half; FileNotFoundError when the release has none.
+    ValueError unless exactly one of text and image is given, when `out` or `html` is a file of something else, when the
+    image cannot be read, when the model is not the one that made the embeddings, or has no text half; FileNotFoundError
+    when the release has none.
     """
     if (text is None) == (image is None):
         raise ValueError("search: expected words or --image FILE, one of the two")
@@ -91,6 +97,8 @@ def search(
         raise ValueError("search: --work has the pictures of a page: add --html FILE")
     if html is not None:
         refuse_other_results(Path(html))
+    if out is not None:
+        refuse_other_tables(Path(out))
     opened = open_release(release)
     embeddings = opened.embeddings_of(embedding)
     theirs = embedded_by(opened.folder, embedding)
@@ -103,7 +111,7 @@ def search(
     shown = [name for name in shown if name in found.column_names]
     table = found.select(shown).add_column(0, "similarity", pa.array(similarity))
     if out is not None:
-        spreadsheet.write_frame(Path(out), table.to_pandas())
+        spreadsheet.write_table(Path(out), table)
     if html is not None:
         missing = column.null_count
         about = Searched(
@@ -118,6 +126,21 @@ def search(
         images = None if work is None else open_images(work)
         write_results(Path(html), table, about, images)
     return table
+
+
+def refuse_other_tables(path: Path) -> None:
+    """ValueError where `path` is something that is not the table of a search."""
+    if not os.path.lexists(path):
+        return
+    start = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(len(TABLE_STARTS[1]))
+    if not start.startswith(TABLE_STARTS):
+        raise ValueError(
+            f"{path} exists and is no table that `twigma search` wrote: it is left as it is; name another file, such "
+            "as found.csv"
+        )
 
 
 def title_of(release: Release) -> str:

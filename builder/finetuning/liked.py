@@ -2,7 +2,7 @@
 `datasets`.
 
     liked/README.md  kohya.toml  kohya.jsonl  MANIFEST.json
-          train/README.md  metadata.jsonl  <image_name>.jpg  <image_name>.txt      (validation/ and test/ likewise)
+          train/README.md  metadata.parquet  <image_name>.jpg  <image_name>.txt      (validation/ and test/ likewise)
 
 `row_gates.py` decides what may be trained on, `selection.py` what is liked, `splits.py` where it goes; this file calls
 them and writes. The same input gives the same bytes, and the SHA-256 of MANIFEST.json names the set.
@@ -39,7 +39,7 @@ from twigma.builder.finetuning.share_table import (
     share_table,
     uneven_sentence,
 )
-from twigma.builder.finetuning.splits import split
+from twigma.builder.finetuning.splits import RULE, split
 from twigma.builder.finetuning.trainer_files import (
     write_images,
     write_lists,
@@ -65,7 +65,7 @@ from twigma.dataset.selections import Selection as SelectedImages
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 # Of the code that makes the set: raise it whenever the same working folder gives another set.
-REVISION = 3
+REVISION = 4
 X_TERMS = (
     "X's developer agreement forbids using its content to train or fine-tune a foundation or frontier model, and the "
     "images belong to the people who posted them"
@@ -157,11 +157,15 @@ class Selection:
     strata: Sequence[Stratum]
     uneven: str
     split_warning: str
+    split_rule: str
     names: str  # a hash of the names that a file selects, "" without one
 
     def warnings(self) -> list[str]:
         """What is not as asked for."""
-        return [text for text in (self.uneven, self.split_warning) if text]
+        texts = [self.uneven, self.split_warning]
+        if self.split_rule != RULE:
+            texts.append(self.split_rule)
+        return [text for text in texts if text]
 
 
 def choose_images(
@@ -214,6 +218,7 @@ def choose_images(
         strata=strata,
         uneven=uneven,
         split_warning=splits.warning,
+        split_rule=splits.rule,
         names="" if selected is None else names_hash(selected),
     )
 
@@ -262,6 +267,7 @@ def _write(work: Workspace, out: Path, selection: Selection, settings: Settings)
         strata=selection.strata,
         uneven=selection.uneven,
         split_warning=selection.split_warning,
+        split_rule=selection.split_rule,
         selected=bool(selection.names),
     )
     with folder_replacement.replacing(out) as folder:

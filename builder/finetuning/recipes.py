@@ -3,6 +3,7 @@
 No file holds a path of this machine, so the folder may be moved.
 """
 
+import shlex
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,11 @@ from twigma.builder.finetuning.share_table import (
     markdown_table,
     unknown_sentence,
 )
-from twigma.builder.finetuning.splits import SPLITS
+from twigma.builder.finetuning.splits import RULE, SPLITS
 from twigma.builder.finetuning.trainer_files import TRAINED_ON, TrainingImage
+from twigma.dataset.liked_rows import LIST
 
-# `datasets` distinguishes sets by this header alone, hence the content; the features are for a split without likes.
+# `datasets` distinguishes sets by this header alone, hence the content.
 HEADER = """---
 license: other
 configs:
@@ -29,16 +31,6 @@ configs:
   description: content {content}
   data_files:
 {data_files}
-dataset_info:
-  features:
-  - name: image
-    dtype: image
-  - name: text
-    dtype: string
-  - name: image_name
-    dtype: string
-  - name: like_count
-    dtype: int64
 ---
 """
 README = """# {title}
@@ -49,10 +41,10 @@ README = """# {title}
 
 In these lines `{name}` is the path of this folder, from wherever you are:
 
-    accelerate launch train_text_to_image_lora.py --train_data_dir {name}/train \\
+    accelerate launch train_text_to_image_lora.py --train_data_dir {train} \\
       --resolution {resolution} ...                                              # diffusers
-    accelerate launch sdxl_train_network.py --config_file {name}/kohya.toml \\
-      --train_data_dir {name}/train --in_json {name}/kohya.jsonl ...       # sd-scripts 0.10 or later
+    accelerate launch sdxl_train_network.py --config_file {toml} \\
+      --train_data_dir {train} --in_json {jsonl} ...       # sd-scripts 0.10 or later
     load_dataset("./{name}")                                                     # datasets
 
 - OneTrainer: a concept with the path `{name}/train` and the prompt source "From text file per sample".
@@ -106,6 +98,7 @@ class Facts:
     strata: Sequence[Stratum]
     uneven: str  # "" where the share is level
     split_warning: str
+    split_rule: str = RULE
     selected: bool = False  # only images that a file selects
 
 
@@ -139,7 +132,7 @@ def _header(content: str, splits: Sequence[str], inside: bool = False) -> str:
         place = "" if inside else f"{split}/"
         lines.append(f"  - split: {split}")
         lines.append("    path:")
-        lines.append(f'    - "{place}metadata.jsonl"')
+        lines.append(f'    - "{place}{LIST}"')
         for format in TRAINED_ON:
             lines.append(f'    - "{place}*.{format}"')
     return HEADER.format(content=content, data_files="\n".join(lines))
@@ -152,10 +145,13 @@ def _readme(settings: Settings, counts: Mapping[str, int], facts: Facts) -> str:
         counts=f"{sum(counts.values()):,} images: {', '.join(listed)}.",
         about=_about(settings, facts),
         name=facts.name,
+        train=shlex.quote(f"{facts.name}/train"),
+        toml=shlex.quote(f"{facts.name}/kohya.toml"),
+        jsonl=shlex.quote(f"{facts.name}/kohya.jsonl"),
         resolution=settings.resolution,
         repeats=settings.repeats,
         times=TIMES.get(settings.repeats, f"{settings.repeats:,} times"),
-        splits=_about_splits(facts.split_warning),
+        splits=_about_splits(facts),
     )
     if facts.strata:
         uneven = f"\nIt is not level: {facts.uneven}.\n" if facts.uneven else ""
@@ -206,8 +202,8 @@ def _selection(settings: Settings, strata: Sequence[Stratum]) -> str:
     return text
 
 
-def _about_splits(warning: str) -> str:
-    text = "Splits share no author and follow each other in time"
-    if warning:
-        text += f"; {warning}"
+def _about_splits(facts: Facts) -> str:
+    text = facts.split_rule
+    if facts.split_warning:
+        text += f"; {facts.split_warning}"
     return f"{text}."

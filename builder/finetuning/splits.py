@@ -30,16 +30,21 @@ CUTS = (0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35)
 STEPS = 100  # of the search for one cut
 CLOSE = 0.001  # of a share: ends that search
 NOISE = 0.5  # on the log scale: authors with equal numbers of images change splits one by one
+RULE = "Splits share no author and follow each other in time"
 OTHER_SPLIT = "its author is in another split, or it is of that split's time"
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The split of each of n rows (None for those left out), all reasons, and what is to be said of the sizes."""
+    """The split of each of n rows (None for those left out), all reasons, and what is to be said of the sizes.
+
+    `rule` is how they were split: RULE as far as authors and dates are known.
+    """
 
     of_row: list[str | None]
     reasons: pa.ChunkedArray
     warning: str
+    rule: str = RULE
 
     def counts(self) -> Mapping[str, int]:
         """Images of each split."""
@@ -81,7 +86,25 @@ def split(table: pa.Table, reasons: pa.ChunkedArray, seed: int) -> Splits:
     for row, number in zip(rows[fits], assigned[fits], strict=True):
         of_row[row] = SPLITS[number]
     reasons = exclude(reasons, rows[~fits], OTHER_SPLIT)
-    return Splits(of_row, reasons, _warning(plan))
+    rule = _rule(selected.filter(pa.array(fits)))
+    return Splits(of_row, reasons, _warning(plan), rule)
+
+
+def _rule(images: pa.Table) -> str:
+    """How these images are split; says how many lack an author or a date."""
+    missing = []
+    for column in ("author_id", "created_at"):
+        known = 0
+        if column in images.column_names:
+            known = len(images) - images[column].null_count
+        missing.append(len(images) - known)
+    no_author, no_date = missing
+    if no_author == no_date == 0:
+        return RULE
+    return (
+        f"{RULE} where these are known: of {len(images):,} images, {no_author:,} have no author and {no_date:,} no "
+        "date, and those with neither are split at random"
+    )
 
 
 def best_plan(

@@ -1,17 +1,18 @@
 """The files of a fine-tuning set: one flat folder a split, a caption beside each picture.
 
-    train/<image_name>.jpg  train/<image_name>.txt  train/metadata.jsonl  train/README.md
+    train/<image_name>.jpg  train/<image_name>.txt  train/metadata.parquet  train/README.md
 
 Trainers look for pictures directly in the folder they are given: OneTrainer and sd-scripts read no subfolders. The
-`.txt` are for them and for ai-toolkit, `metadata.jsonl` (file_name, text) for diffusers and `datasets`, `kohya.jsonl`
+`.txt` are for them and for ai-toolkit, `metadata.parquet` (file_name, text) for diffusers and `datasets`, `kohya.jsonl`
 for sd-scripts, the tars for WebDataset. Written by `twigma liked`.
 """
 
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.builder.finetuning.splits import SPLITS
-from twigma.core.files import atomic
+from twigma.core.files import atomic, write_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.workspace import AnyWorkspace, Workspace
+from twigma.dataset.liked_rows import LIST, LISTED
 from twigma.rehydrate.images.decode import open_image, read_header
 from twigma.rehydrate.images.normalize import normalize_image
 from twigma.rehydrate.images.shards import list_shards, read_images
@@ -130,23 +132,18 @@ def _stored_images(work: Workspace, names: set[str]) -> Iterator[tuple[str, byte
 
 
 def write_lists(folder: Path, images: Sequence[TrainingImage]) -> None:
-    """Write the `metadata.jsonl` of every split that has images, and `kohya.jsonl` of the images to train on."""
+    """Write the `metadata.parquet` of every split that has images, and `kohya.jsonl` of the images to train on."""
     for split in SPLITS:
         in_split = [image for image in images if image.split == split]
         if in_split:
-            lines = [_metadata_line(image) for image in in_split]
-            _write_lines(folder / split / "metadata.jsonl", lines)
-    kohya = [_kohya_line(image) for image in images if image.split == "train"]
-    _write_lines(folder / "kohya.jsonl", kohya)
-
-
-def _metadata_line(image: TrainingImage) -> dict[str, Any]:
-    return {
-        "file_name": image.file_name,
-        "text": image.text,
-        "image_name": image.image_name,
-        "like_count": image.like_count,
-    }
+            # `datasets` infers other types from lines of JSON where no image of a split has likes.
+            rows = pa.Table.from_pylist(list(map(asdict, in_split)), LISTED)
+            write_parquet(folder / split / LIST, rows)
+    with (folder / "kohya.jsonl").open("w", encoding="utf-8") as file:
+        for image in images:
+            if image.split == "train":
+                line = json.dumps(_kohya_line(image), ensure_ascii=False)
+                file.write(line + "\n")
 
 
 def _kohya_line(image: TrainingImage) -> dict[str, Any]:
@@ -158,35 +155,45 @@ def _kohya_line(image: TrainingImage) -> dict[str, Any]:
     }
 
 
-def _write_lines(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        for line in lines:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
 def write_tars(folder: Path, images: Sequence[TrainingImage]) -> None:
-    """Write WebDataset tars of every split: picture, .txt and .json."""
+    """Write WebDataset tars of every split: picture, .txt and .json.
+
+    `datasets` reads tars only where all samples have the same names and types: so every picture is named as most are,
+    whatever its format, which readers know by its content, and likes are left out unless all images have them.
+    """
+    suffixes = Counter(Path(image.file_name).suffix for image in images)
+    have_likes = all(image.like_count is not None for image in images)
     for split in SPLITS:
         in_split = [image for image in images if image.split == split]
         for number, first in enumerate(range(0, len(in_split), PER_TAR)):
             path = folder / f"webdataset/{split}-{number:05}.tar"
-            _write_tar(path, folder, in_split[first : first + PER_TAR])
+            samples = []
+            for image in in_split[first : first + PER_TAR]:
+                about: dict[str, Any] = {"image_name": image.image_name}
+                if have_likes:
+                    about["like_count"] = image.like_count
+                samples.append((image, about))
+            _write_tar(path, folder, samples, suffixes.most_common(1)[0][0])
 
 
-def _write_tar(path: Path, folder: Path, images: Sequence[TrainingImage]) -> None:
+def _write_tar(
+    path: Path,
+    folder: Path,
+    samples: Sequence[tuple[TrainingImage, Mapping[str, Any]]],
+    suffix: str,
+) -> None:
     with (
         atomic(path) as partial,
         # PAX: the names of some image sets are longer than the 100 bytes of USTAR.
         tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for image in images:
+        for image, about in samples:
             picture = folder / image.split / image.file_name
-            facts = {"image_name": image.image_name, "like_count": image.like_count}
             # WebDataset takes a name up to its first dot as the key of a sample.
             key = image.image_name.replace(".", "~")
-            _add_member(tar, key + picture.suffix, picture.read_bytes())
+            _add_member(tar, key + suffix, picture.read_bytes())
             _add_member(tar, key + ".txt", image.text.encode())
-            _add_member(tar, key + ".json", json.dumps(facts).encode())
+            _add_member(tar, key + ".json", json.dumps(about).encode())
 
 
 def _add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from twigma.builder.references.file_readers import TEXTS, value_column
 from twigma.core.lists.encoding import text_lines
 from twigma.core.lists.formats import format_of
@@ -19,6 +17,8 @@ LONGEST_TEXT = 1 << 20  # characters of a text
 # Around a book of Project Gutenberg.
 MARK = re.compile(r"^\*\*\* ?(START|END) OF [^\n]*\n?", re.MULTILINE)
 SENTENCE_END = re.compile(r"(?<=[.!?])[’”\"')_]*\s+(?=[A-Z“‘\"'(_])")
+NUMBERS = re.compile(r"\[[0-9eE,.+\-\s]+\]")
+NO_VECTORS = "embeddings are read from .npy, .h5 or Parquet, not from a CSV"
 RUN_TOGETHER = re.compile(r"[a-z][A-Z]|[^\W\d_]{20,}")
 
 
@@ -83,9 +83,14 @@ class _TextColumn(NamedTuple):
         return True
 
     def places(self, names: Sequence[str], where: str) -> tuple[int | None, ...]:
-        schema = pa.schema([(name, pa.string()) for name in names])
-        name, _ = value_column(schema, self.path, self.column)
-        return (list(names).index(name),)
+        wanted = TEXTS if self.column is None else (self.column,)
+        for place, name in enumerate(names):
+            if name in wanted:
+                return (place,)
+        raise ValueError(
+            f"{self.path}: expected a column of texts ({', '.join(wanted)}), found {list(names)}: --column says which; "
+            f"{NO_VECTORS}"
+        )
 
 
 def _csv(path: Path, column: str | None) -> Iterator[str]:
@@ -94,6 +99,10 @@ def _csv(path: Path, column: str | None) -> Iterator[str]:
         if row.reason:
             raise ValueError(
                 f"{path}, line {row.line}: {row.reason}: {row.value[:80]!r}; correct that line"
+            )
+        if NUMBERS.fullmatch(row.value.strip()):
+            raise ValueError(
+                f"{path}, line {row.line}: expected a text, found numbers, {row.value[:40]!r}; {NO_VECTORS}"
             )
         yield row.value
 

@@ -53,6 +53,7 @@ from twigma.builder.release.version_history import (
     earlier_versions,
     history,
     notice_step_back,
+    refuse_used,
     require_version,
 )
 from twigma.core.parts import fingerprint
@@ -141,6 +142,7 @@ def release(
     refuse_another(out, work)
     remember_release(work, out)
     _notice_missing(work, identity)
+    refuse_used(version, out)
     notice_step_back(version, before, out)
     removed = read_removed(work.path)
     rows, dropped = select_rows(

@@ -107,6 +107,18 @@ def require_version(version: str) -> None:
         )
 
 
+def refuse_used(version: str, out: Path) -> None:
+    """ValueError for the number of a version before the last one, which may have had other images."""
+    if not (out / "MANIFEST.json").exists():
+        return
+    entries = twigma.read_manifest(out).get("history", [])
+    if version in [entry["version"] for entry in entries[1:]]:
+        raise ValueError(
+            f"{out} is version {entries[0]['version']}, and {version} was an earlier version: name a new "
+            "one with --version"
+        )
+
+
 def notice_step_back(version: str, earlier: list[str], out: Path) -> None:
     """Tell the user where a version is lower than the last one, as it is where --version was left out."""
     if earlier and _numbers(earlier[0]) > _numbers(version):

@@ -1,11 +1,10 @@
 """What is made from a working folder and named to `twigma removals --derived`: checked first, erased afterwards.
 
 Releases, reports and sets of liked images are deleted when they name what was removed: they can be re-created. Sheets
-that people filled in lose rows. The cache of `load_dataset("twigma")` is deleted too, and so is what a stopped `twigma
-analyze` left of a report that is named, or beside the working folder where it names what was removed.
+that people filled in lose rows. What a stopped `twigma analyze` left of a report that is named is deleted too, or
+beside the working folder where it names what was removed.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,44 +183,3 @@ def _parquet_holds(path: Path, names: Collection[str]) -> bool:
     except (pa.ArrowException, OSError):
         return True  # damaged: it may hold them
     return False
-
-
-# ------------------------------------------------------------------ the cache of `datasets`
-
-
-def drop_caches() -> list[str]:
-    """Delete the cache of `load_dataset("twigma")`: it is re-created from what is left.
-
-    Whatever else lies under that name, such as a folder of yours where the cache was set to, stays.
-    """
-    from datasets.config import HF_DATASETS_CACHE
-
-    cache = Path(HF_DATASETS_CACHE) / "twigma"
-    described = [
-        path for path in cache.glob("*/*/*/dataset_info.json") if _is_ours(path)
-    ]
-    for path in described:
-        for part in (*path.parent.glob("*.arrow"), path):
-            part.unlink(missing_ok=True)
-        folder = path.parent
-        for lock in folder.parent.glob(f"{folder.name}*.lock"):
-            lock.unlink(missing_ok=True)
-        _prune(folder, cache)
-    return [str(cache)] if described else []
-
-
-def _is_ours(info: Path) -> bool:
-    try:
-        return bool(json.loads(info.read_bytes()).get("dataset_name") == "twigma")
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _prune(folder: Path, last: Path) -> None:
-    """Remove a folder and those above it up to `last`, as far as they are empty."""
-    while folder.is_relative_to(last):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent

@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from twigma.builder.publish.publications import spaces, update_command
 from twigma.builder.removals import erase, erase_shards
+from twigma.builder.removals.cached_datasets import drop_caches
 from twigma.builder.removals.derived import (
     check,
     delete_made,
     delete_unfinished,
-    drop_caches,
     erase_sheets,
     mentions,
 )
@@ -114,7 +114,7 @@ def removals(
             receipt.failed += deletion.failed
             receipt.left += deletion.left
         found = _found_any(receipt)
-        receipt.deleted += drop_caches()
+        receipt.deleted += drop_caches(ids)
         unlisted = inventory.unlisted(work.path)
         others = [path for path in unlisted if mentions(path, ids)]
         for path in [*others, *naming_sheets(checked, ids)]:

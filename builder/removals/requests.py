@@ -145,7 +145,8 @@ def _bad_lines(path: Path, bad: Sequence[tuple[int, str]]) -> ValueError:
     if others:
         numbers = [str(line) for line, _ in others[:LISTED]]
         etc = ", …" if len(others) > LISTED else ""
-        more = f"; likewise {len(others):,} more, on lines {', '.join(numbers)}{etc}"
+        lines = "line" if len(others) == 1 else "lines"
+        more = f"; likewise {len(others):,} more, on {lines} {', '.join(numbers)}{etc}"
     return ValueError(
         f"{path}, line {first[0]}: {first[1]}{more}; correct them: nothing was taken out"
     )

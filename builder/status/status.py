@@ -29,7 +29,7 @@ from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core import locks
 from twigma.core.names import command_of
-from twigma.core.safety import unfinished_reports
+from twigma.core.safety import owned_folders, unfinished_reports
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.own_release import find_own_release
 from twigma.rehydrate.accounting import (
@@ -54,9 +54,10 @@ def status(work: AnyWorkspace) -> Facts:
     """Every fact about a working folder as one object of numbers, strings and lists, ready for JSON.
 
     `facts.py` says what each field means; what only a damaged file can tell is null. Raises FileNotFoundError where
-    there is no such folder.
+    there is no such folder, ValueError where it is a release or another folder made from one.
     """
     work = Workspace(work)
+    owned_folders.refuse_as_work(work.path)
     if not work.path.is_dir():
         raise FileNotFoundError(
             f"no working folder at {work}: `twigma rehydrate --ids FILE` or `twigma add` makes one"

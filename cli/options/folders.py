@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from twigma.core.safety.owned_folders import refuse_as_work
 from twigma.core.storage.address import (
     ONE_SLASH,
     address_of,
@@ -67,7 +68,10 @@ class StoreFolder(LocalPath):
         """The folder, or the mirror of one; a usage error for an address of another kind."""
         address = _address(str(value))
         if address is None or ctx is None:
-            return super().convert(value, param, ctx)
+            folder = super().convert(value, param, ctx)
+            if param is not None and param.name == "work":
+                self._refuse_as_work(folder, param, ctx)
+            return folder
         where = parse(address)
         folder = mirror_folder(where)
         ctx.meta.setdefault(SHOWN, {})[str(folder)] = str(where)
@@ -78,6 +82,14 @@ class StoreFolder(LocalPath):
             # Opened first and closed last: a release is made of what it holds.
             ctx.meta[OPENED] = {where.uri: uses.pop(where.uri), **uses}
         return folder
+
+    def _refuse_as_work(
+        self, folder: Path, param: click.Parameter, ctx: click.Context | None
+    ) -> None:
+        try:
+            refuse_as_work(folder)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def with_addresses(text: str, ctx: click.Context) -> str:

@@ -118,6 +118,16 @@ def require_apart(folder: Path, work: Path) -> None:
         )
 
 
+def refuse_as_work(folder: Path) -> None:
+    """ValueError where a folder that is named as the working folder is one that was made from it."""
+    made = recognize(folder)
+    if made is not None:
+        raise ValueError(
+            f"expected a working folder, found the {made.kind} {folder}: name the folder that it was made from, or "
+            "a new one"
+        )
+
+
 def name_files(names: Iterable[str]) -> str:
     """The first three of these file names, quoted, for a message."""
     quoted = [repr(name) for name in names]

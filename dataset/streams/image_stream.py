@@ -4,7 +4,7 @@
 of the tars says where each image is: so a stream that stopped goes on with the next image, with nothing read again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,12 @@ from twigma.core.machine import usable_cpus
 from twigma.core.read_ahead import read_ahead
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.image_rows import KEY, stored_rows
+from twigma.dataset.streams.workers import (
+    shared_number,
+    this_process,
+    this_worker,
+    worker_info,
+)
 from twigma.rehydrate.images.decode import read_pixels
 from twigma.rehydrate.images.decode_memory import room
 from twigma.rehydrate.images.image_index import Place, read_stored
@@ -31,6 +37,7 @@ Row = dict[str, Any]
 Transform = Callable[[Row], Any]
 WINDOW = 8  # shards whose images are mixed: a disk then reads a few files, not all
 BATCH = 256  # rows whose metadata become Python values together
+NO_EPOCH = -1
 AHEAD = 2  # images that wait for a thread
 MOST_THREADS = 8  # as many pictures are held; they decode more than one loop can use
 # Those that were saved before `shuffle` and the rest were added have these alone.
@@ -75,10 +82,14 @@ class ImageStream(IterableDataset[Any]):
         world_size: int | None = None,
     ) -> None:
         self.work = Workspace(Path(work).expanduser().absolute())
-        if window is not None and window < 1:
+        if window is not None and not _is_whole(window, 1):
             raise ValueError(
                 "stream_images: expected window as a number of shards, at least 1, or None for all, found "
                 f"{window}"
+            )
+        if not _is_whole(seed, 0):
+            raise ValueError(
+                f"stream_images: expected seed as a whole number of at least 0, found {seed}"
             )
         self._source = (data_dir, columns, filters)
         self.shuffle = shuffle
@@ -86,8 +97,10 @@ class ImageStream(IterableDataset[Any]):
         self.seed = seed
         self.decode = decode
         self.transform = transform
-        self.rank, self.world_size = _process(rank, world_size)
-        self._epoch = _shared_number()
+        self.rank, self.world_size = this_process(rank, world_size)
+        self._epoch = shared_number()
+        self._epoch_of_workers = shared_number()  # the one that they began
+        self._epoch_of_workers[0] = NO_EPOCH
         self._position = 0  # images that were given
         self._resumes = False
         self._resumed_workers: int | None = None
@@ -129,12 +142,24 @@ class ImageStream(IterableDataset[Any]):
 
     def set_epoch(self, epoch: int) -> None:
         """From its beginning, in the order of this epoch, in the workers of a DataLoader that stay too."""
+        if not _is_whole(epoch, 0):
+            raise ValueError(
+                f"stream_images: expected epoch as a whole number of at least 0, found {epoch}"
+            )
         self._epoch[0] = epoch
         self._position = 0
         self._resumes = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it."""
+        """Where the stream is, for `load_state_dict`; torchdata's StatefulDataLoader asks every worker for it.
+
+        RuntimeError in a process whose DataLoader has workers that began this epoch: only these know.
+        """
+        if worker_info() is None and self._epoch_of_workers[0] == self.epoch:
+            raise RuntimeError(
+                f"workers of a DataLoader read epoch {self.epoch}, and this process does not know how far they are: "
+                "use torchdata's StatefulDataLoader, whose own state_dict asks each worker, or num_workers=0"
+            )
         return {"epoch": self.epoch, "position": self._position, **self._places()}
 
     def _places(self) -> dict[str, Any]:
@@ -144,17 +169,21 @@ class ImageStream(IterableDataset[Any]):
             "seed": self.seed,
             "shuffle": self.shuffle,
             "world_size": self.world_size,
-            "workers": _worker()[1],
+            "workers": this_worker()[1],
         }
         if self.shuffle:  # in order, windows change nothing
             places["window"] = self.window
         return places
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another stream was; ValueError unless both have the same images, order and shares.
 
         A state of an earlier version lacks `shuffle`, `window`, `world_size` and workers, so these are not compared.
         """
+        if not isinstance(state, Mapping):
+            raise ValueError(
+                f"expected what `state_dict` of a stream returned, found {state!r}"
+            )
         missing = [name for name in ALWAYS_IN_STATE if name not in state]
         if missing:
             raise ValueError(
@@ -172,8 +201,9 @@ class ImageStream(IterableDataset[Any]):
             self._position = 0
         elif self._resumed_workers is not None:
             # The state may have been loaded before a DataLoader sent the stream to its workers.
-            _require_same("workers", self._resumed_workers, _worker()[1])
+            _require_same("workers", self._resumed_workers, this_worker()[1])
         self._resumes = False
+        self._epoch_of_workers[0] = NO_EPOCH if worker_info() is None else self.epoch
         mine = self._order()[self._share()][self._position :]
         for columns, image in _by_threads(self._read, self._listed(mine), _threads()):
             row = {"image": image, **columns}
@@ -201,7 +231,7 @@ class ImageStream(IterableDataset[Any]):
 
     def _share(self) -> slice:
         """Every n-th row from the first of this process and worker."""
-        worker, workers = _worker()
+        worker, workers = this_worker()
         first = self.rank + self.world_size * worker
         return slice(first, len(self) * self.world_size, self.world_size * workers)
 
@@ -223,13 +253,8 @@ class ImageStream(IterableDataset[Any]):
             return columns, read_pixels(data)[1]
 
 
-def _shared_number() -> Any:
-    """A number in an array of one, which a process and the workers that it starts see change; without torch its own."""
-    try:
-        import torch
-    except ImportError:
-        return np.zeros(1, np.int64)
-    return torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and bool(value >= least)
 
 
 def _require_same(name: str, saved: Any, here: Any) -> None:
@@ -241,34 +266,9 @@ def _require_same(name: str, saved: Any, here: Any) -> None:
         )
 
 
-def _process(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """This process and how many there are: as given, else of torch.distributed, else the only one."""
-    if (rank is None) != (world_size is None):
-        raise ValueError(
-            f"stream_images: expected rank and world_size together, found {rank} and {world_size}"
-        )
-    if rank is None or world_size is None:
-        return _of_torch()
-    if not 0 <= rank < world_size:
-        raise ValueError(
-            f"stream_images: expected a rank from 0 to {world_size - 1}, found {rank}"
-        )
-    return rank, world_size
-
-
-def _of_torch() -> tuple[int, int]:
-    try:
-        from torch import distributed
-    except ImportError:
-        return 0, 1
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
-
-
 def _threads() -> int:
     """Threads that decode: one a CPU, or none in a worker of a DataLoader, as these are already many."""
-    _, workers = _worker()
+    _, workers = this_worker()
     return 0 if workers > 1 else min(MOST_THREADS, usable_cpus())
 
 
@@ -283,16 +283,6 @@ def _by_threads(
         begun = (pool.submit(read, item) for item in items)
         for future in read_ahead(begun, lambda: AHEAD + threads):
             yield future.result()
-
-
-def _worker() -> tuple[int, int]:
-    """The worker of a DataLoader that this is, and how many there are."""
-    try:
-        from torch.utils.data import get_worker_info
-    except ImportError:
-        return 0, 1
-    info = get_worker_info()
-    return (0, 1) if info is None else (info.id, info.num_workers)
 
 
 def _rows_by_shard(table: pa.Table) -> list[npt.NDArray[np.int64]]:

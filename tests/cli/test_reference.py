@@ -51,6 +51,15 @@ def test_what_was_added_is_said_and_listed(run, tmp_path):
     )
 
 
+def test_the_next_command_finds_the_set_and_its_release(run, here):
+    np.save("v.npy", np.eye(4, 16, dtype=np.float32))
+    (here / "twigma").rename(here / "my release")
+    words = ["--model", "tiny", "--refs", "other/refs"]
+    done = run("add", "z", "v.npy", *words, "--like", "my release")
+    expected = "next: twigma analyze 'my release' --reference z=other/refs/z"
+    assert done.output.splitlines()[-1] == expected
+
+
 def test_a_working_folder_is_not_taken_for_a_set(run, here):
     done = CliRunner().invoke(
         main, ["reference", "add", "work", "x.npy", "--refs", "."]

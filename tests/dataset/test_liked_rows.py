@@ -1,8 +1,7 @@
 """`load_dataset("liked")`: its columns, filters and folder, beside the lists that `twigma liked` wrote."""
 
-import json
-
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from support import releasing
 
@@ -34,8 +33,7 @@ def load(written, tmp_path):
 @pytest.fixture
 def lines(written):
     """The lines of the list of train."""
-    text = (written / "train/metadata.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return pq.read_table(written / "train/metadata.parquet").to_pylist()
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -81,7 +79,7 @@ def test_a_split_of_which_no_row_passes_is_empty(load, lines):
 )
 def test_what_cannot_be_loaded_is_said(load, written, options, sentence):
     if "data_files" in options:
-        options = {"data_files": str(written / "train/metadata.jsonl")}
+        options = {"data_files": str(written / "train/metadata.parquet")}
     with pytest.raises(ValueError, match=sentence):
         load(**options)
 

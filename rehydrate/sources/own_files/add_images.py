@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from twigma.core.files import file_sha256, write_parquet
 from twigma.core.progress import progress_bar
+from twigma.core.safety import owned_folders
 from twigma.core.safety.failures import Failures
 from twigma.core.storage import mirrors
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -73,9 +74,10 @@ def add_tars(
 
     Every file is an image, a failure, known, beside an image, or left out for a reason. One that is damaged, changed or
     of no known kind does not stop the others: once they are added and the table is written, ValueError or OSError names
-    it. ValueError for addresses such as `pipe:` comes first.
+    it. ValueError for addresses such as `pipe:`, and for a release as `work`, comes first.
     """
     work = Workspace(work)
+    owned_folders.refuse_as_work(work.path)
     max_pixels()  # a value that is no number stops the run here
     failures = Failures()
     inputs = find_inputs(paths, failures)

@@ -1,5 +1,7 @@
 """Search compares every image, by the model that made the embeddings, and says so where it cannot."""
 
+import re
+
 import numpy as np
 import open_clip
 import pyarrow as pa
@@ -30,7 +32,9 @@ def searched(model, tmp_path_factory):
     found = find_model(str(model), None)
     pictures = [Image.fromarray(pixels(i)) for i in range(len(NAMES))]
     rows = load_on(found, "cpu", "fp32").encode(pictures)
-    table = pa.table({"id": NAMES, "image_name": NAMES, "like_count": range(12)})
+    table = pa.table(
+        {"id": NAMES, "image_name": NAMES, "like_count": [None, *range(11)]}
+    )
     vectors = pa.table({"image_name": NAMES, "embedding": as_column(rows)})
     return write_release(
         tmp_path_factory.mktemp("searched") / "twigma",
@@ -82,6 +86,21 @@ def test_a_picture_finds_itself(searched, model, tmp_path):
     assert found["similarity"][0].as_py() > 0.99
     chosen = read_selection(out, open_release(searched))
     assert chosen == set(found["image_name"].to_pylist())
+    lines = out.read_text().splitlines()
+    assert lines[0] == "similarity,id,image_name,like_count"
+    assert re.fullmatch(rf"[\d.]+,{NAMES[5]},{NAMES[5]},4", lines[1])
+    search(searched, image=path, model=str(model), most=12, out=out)
+    assert len(out.read_text().splitlines()) == 13
+
+
+def test_a_file_of_something_else_is_not_overwritten(searched, model, tmp_path):
+    notes, other = tmp_path / "notes.md", tmp_path / "likes.csv"
+    notes.write_text("years of work")
+    other.write_text("image_name,like_count\n1,2\n")
+    for path in (notes, other, tmp_path):
+        with pytest.raises(ValueError, match="no table that `twigma search` wrote"):
+            search(searched, "castle", model=str(model), out=path)
+    assert notes.read_text() == "years of work"
 
 
 def test_what_cannot_be_searched_is_said(searched, model, mapped, tmp_path):

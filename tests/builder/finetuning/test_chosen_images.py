@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 from support import releasing
 
@@ -12,10 +13,8 @@ ALL = {"everything": True, "nsfw_threshold": 1.0, "acknowledge_x_terms": True}
 
 def names_of(folder):
     listed = []
-    for path in sorted(folder.glob("*/metadata.jsonl")):
-        listed += [
-            json.loads(line)["image_name"] for line in path.read_text().splitlines()
-        ]
+    for path in folder.glob("*/metadata.parquet"):
+        listed += pq.read_table(path)["image_name"].to_pylist()
     return set(listed)
 
 

@@ -49,10 +49,7 @@ def whole(tmp_path_factory):
 
 
 def rows(folder: Path, split: str = "train") -> list[dict]:
-    return [
-        json.loads(line)
-        for line in (folder / split / "metadata.jsonl").read_text().splitlines()
-    ]
+    return pq.read_table(folder / split / "metadata.parquet").to_pylist()
 
 
 def test_every_row_is_in_a_split_or_has_one_reason(made, tmp_path):
@@ -251,7 +248,7 @@ def test_a_split_is_one_flat_folder_of_pictures_and_their_captions(whole):
             picture = Path(row["file_name"])
             assert picture.parent == Path()
             listed |= {picture.name, picture.with_suffix(".txt").name}
-        assert names == listed | {"metadata.jsonl", "README.md"}
+        assert names == listed | {"metadata.parquet", "README.md"}
 
 
 def test_no_file_of_the_set_has_a_path_of_this_machine(folder):

@@ -73,6 +73,9 @@ def test_every_path_of_the_recipes_is_a_file_of_the_set(tmp_path):
     named = set(re.findall(r"my set/([\w./]+)", text))
     assert named == {"train", "kohya.toml", "kohya.jsonl"}
     assert (tmp_path / "kohya.toml").exists()
+    assert " --train_data_dir 'my set/train' " in text
+    assert " --config_file 'my set/kohya.toml' " in text
+    assert " --in_json 'my set/kohya.jsonl' " in text
     assert "buckets around 512 px and repeats every image twice" in text
     assert "resolution: [512]" in text and "num_repeats: 2" in text
 
@@ -82,11 +85,9 @@ def test_the_headers_list_the_files_from_where_they_are(tmp_path):
     header = yaml.safe_load(text.split("---\n")[1])
     files = header["configs"][0]["data_files"]
     assert [each["split"] for each in files] == ["train", "test"]
-    assert files[1]["path"][:2] == ["test/metadata.jsonl", "test/*.jpg"]
+    assert files[1]["path"][:2] == ["test/metadata.parquet", "test/*.jpg"]
     own = yaml.safe_load((tmp_path / "test/README.md").read_text().split("---\n")[1])
-    assert own["configs"][0]["data_files"][0]["path"][0] == "metadata.jsonl"
-    names = [each["name"] for each in own["dataset_info"]["features"]]
-    assert names == ["image", "text", "image_name", "like_count"]
+    assert own["configs"][0]["data_files"][0]["path"][0] == "metadata.parquet"
 
 
 @pytest.mark.parametrize(

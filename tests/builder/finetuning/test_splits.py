@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from twigma.builder.finetuning.splits import FEWEST, OTHER_SPLIT, split
+from twigma.builder.finetuning.splits import FEWEST, OTHER_SPLIT, RULE, split
 
 from .worlds import WORLDS, table
 
@@ -117,6 +117,21 @@ def test_too_few_to_split_are_all_for_training():
     made = split(posts, open_rows(posts), seed=0)
     assert made.counts() == {"train": FEWEST - 1, "validation": 0, "test": 0}
     assert made.warning == "19 images are too few to split: all are in train"
+
+
+def test_images_whose_author_or_date_is_not_known_are_counted():
+    posts = posts_of(*careers("one post each", 100))
+    assert split(posts, open_rows(posts), seed=0).rule == RULE
+    for name, rows in (("author_id", 30), ("created_at", 40)):
+        values = posts[name].to_pylist()
+        column = pa.array([None] * rows + values[rows:], posts[name].type)
+        posts = posts.set_column(posts.column_names.index(name), name, column)
+    made = split(posts, open_rows(posts), seed=0)
+    assert made.rule.startswith(RULE)
+    kept = [row for row, name in enumerate(made.of_row) if name]
+    missing = [sum(row < unknown for row in kept) for unknown in (30, 40)]
+    assert f"of {len(kept)} images, {missing[0]} have no author and" in made.rule
+    assert f" and {missing[1]} no date, " in made.rule
 
 
 def test_equal_times_are_in_one_split():

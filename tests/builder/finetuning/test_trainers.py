@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from support import releasing
 
@@ -61,8 +62,7 @@ def place(tmp_path_factory):
 
 def expected(folder: Path) -> dict[str, str]:
     """The caption of every picture to train on, by its file name."""
-    lines = (folder / "train/metadata.jsonl").read_text().splitlines()
-    listed = [json.loads(line) for line in lines]
+    listed = pq.read_table(folder / "train/metadata.parquet").to_pylist()
     return {each["file_name"]: each["text"] for each in listed}
 
 

@@ -126,6 +126,18 @@ def test_texts_as_spreadsheets_save_them(tmp_path, encoding, separator):
     assert text_files.texts(tmp_path / "a.txt") == ["un café – a", "b"]
 
 
+def test_embeddings_in_a_csv_are_no_texts(tmp_path):
+    path = tmp_path / "emb.csv"
+    frame = pd.DataFrame(
+        {"embedding": ["[0.34, -8.2e-05]", "[ 1. 2.\n3]"], "n": [1, 2]}
+    )
+    frame.to_csv(path, index=False)
+    with pytest.raises(ValueError, match=r"texts \(text, .* Parquet, not from a CSV"):
+        text_files.texts(path)
+    with pytest.raises(ValueError, match=r"line 2: expected a text, found numbers, "):
+        text_files.texts(path, "embedding")
+
+
 def test_a_row_of_too_many_cells_is_named_with_its_line(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("n,text\n1,a\n2,b,c\n")

@@ -349,6 +349,12 @@ def test_a_version_below_the_last_one_is_named(work, tmp_path, capsys):
     assert "twigma was version 1.10.0, and becomes version 1.0.0" in (
         capsys.readouterr().err
     )
+    before = releasing.contents(out)
+    with pytest.raises(
+        ValueError, match=r"1\.9\.0 was an earlier version: name a new one"
+    ):
+        release(work, out, version="1.9.0")
+    assert releasing.contents(out) == before
 
 
 def test_stages_may_be_left_out_but_not_forgotten(work, tmp_path):

@@ -101,3 +101,10 @@ def test_the_address_of_a_post_has_no_zeros_in_front(tmp_path):
     file = tmp_path / "requests.txt"
     file.write_text("https://x.com/i/status/0017\n0018\n")
     assert read_requests(file).names == ["17", "0018"]
+
+
+def test_one_more_bad_line_is_a_line(tmp_path):
+    path = tmp_path / "requests.txt"
+    path.write_text("two words\n1\nthree more words\n")
+    with pytest.raises(ValueError, match=r"likewise 1 more, on line 3; correct"):
+        read_requests(path)

@@ -200,12 +200,12 @@ def liked(folder: Path, file_name: str = "a.jpg") -> Path:
     (folder / "train").mkdir(parents=True)
     (folder / "train" / "a.jpg").write_bytes(encode(pixels(1)))
     row = {"file_name": file_name, "text": "t", "image_name": "1", "like_count": 1}
-    (folder / "train" / "metadata.jsonl").write_text(json.dumps(row) + "\n")
+    pq.write_table(pa.Table.from_pylist([row]), folder / "train/metadata.parquet")
     splits = {"train": 1, "validation": 0, "test": 0}
     manifest = {
         "dataset": "twigma-liked",
         "splits": splits,
-        "files": {"train/a.jpg": {}, "train/metadata.jsonl": {}},
+        "files": {"train/a.jpg": {}, "train/metadata.parquet": {}},
     }
     write_json(folder / "MANIFEST.json", manifest)
     return folder

@@ -268,6 +268,8 @@ def test_a_state_of_other_images_is_refused(stream):
         stream().load_state_dict(stream(seed=1).state_dict())
     with pytest.raises(ValueError, match="found no epoch, images, position, seed in"):
         stream().load_state_dict({})
+    with pytest.raises(ValueError, match="of a stream returned, found None"):
+        stream().load_state_dict(None)
 
 
 @pytest.mark.parametrize(
@@ -327,6 +329,23 @@ def test_a_worker_saves_the_number_of_workers(stream):
         stream().load_state_dict(states[0])
 
 
+@pytest.mark.filterwarnings("ignore:.*fork", "ignore:'set_vital'")
+def test_a_process_does_not_know_how_far_its_workers_are(stream):
+    images = stream()
+    loader = DataLoader(images, batch_size=None, num_workers=1)
+    assert images.state_dict()["position"] == 0
+    rows = iter(loader)
+    next(rows)
+    with pytest.raises(RuntimeError, match=r"epoch 0, .* StatefulDataLoader, whose"):
+        images.state_dict()
+    list(rows)
+    images.set_epoch(1)
+    assert images.state_dict()["position"] == 0
+    list(loader)
+    next(iter(images))
+    assert images.state_dict()["position"] == 1
+
+
 class StatesOfWorkers(IterableDataset):
     """The state of a stream after its first image, in every worker."""
 
@@ -351,6 +370,9 @@ class StatesOfWorkers(IterableDataset):
         ({"columns": 5}, "stream_images: .* expected columns as a list of names"),
         ({"window": 0}, "window as a number of shards, at least 1, .*found 0"),
         ({"window": -1}, "window as a number of shards, at least 1, .*found -1"),
+        ({"window": 2.5}, "window as a number of shards, at least 1, .*found 2.5"),
+        ({"seed": None}, "seed as a whole number of at least 0, found None"),
+        ({"seed": -1}, "seed as a whole number of at least 0, found -1"),
         ({"rank": 1}, "rank and world_size together"),
         ({"rank": 2, "world_size": 2}, "a rank from 0 to 1, found 2"),
     ],
