@@ -11,6 +11,8 @@ from pathlib import Path
 # A letter first, so that no name is taken for the number of a part; `train` is the split in names of released files.
 NAME = re.compile(r"(?!train(-|$))[A-Za-z][A-Za-z0-9_-]{0,31}")
 DEFAULT = ""
+# The commands that add columns to images, in the order in which they may be run.
+STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
 # Columns that models make: each may be there several times, under names.
 OF_MODELS = ("all_captions", "embedding", "pixel_hash")
 

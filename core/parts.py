@@ -26,7 +26,7 @@ from twigma.core.model_identity import (
     differing_columns,
     refuse_mixture,
 )
-from twigma.core.names import command_of, split_name, with_name
+from twigma.core.names import STAGES, command_of, split_name, with_name
 from twigma.core.progress import notice
 
 SHORT = 40  # characters of a setting that a notice shows; longer ones are hashes
@@ -175,9 +175,7 @@ def read_model(folder: Path) -> dict[str, Any]:
     """
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
-        raise FileNotFoundError(
-            f"no columns in {folder}: run `{command_of(folder.name)}` on this working folder first{_others(folder)}"
-        )
+        raise FileNotFoundError(f"no columns in {folder}: {_how_to_make(folder)}")
     provenances = {path.name: read_provenance(path) for path in paths}
     remedy = f"run `{command_of(folder.name)}` again with the one you want, which finishes it"
     refuse_mixture(str(folder), provenances, remedy)
@@ -232,13 +230,16 @@ def _computed_again(stage: str, provenance: Mapping[str, Any]) -> str:
     return f"twigma {stage} --embedding {name}" if name else command_of(stage)
 
 
-def _others(folder: Path) -> str:
-    """Which columns of other names there are, as the end of a sentence."""
+def _how_to_make(folder: Path) -> str:
+    """The command that writes the columns of a stage, and which others there are, as the end of a sentence."""
+    there = sorted({path.parent.name for path in folder.parent.glob("*/*.arrow")})
     base, _ = split_name(folder.name)
-    found = [path.parent.name for path in folder.parent.glob(f"{base}*/*.arrow")]
-    names = [split_name(stage)[1] for stage in found if split_name(stage)[0] == base]
-    listed = ", ".join(name or "the default" for name in sorted(set(names)))
-    return f"; there are those of another name: {listed}" if listed else ""
+    if base not in STAGES:
+        return f"no command makes them; there are {', '.join(there) or 'none'}"
+    same = [stage for stage in there if split_name(stage)[0] == base]
+    names = [split_name(stage)[1] or "the default" for stage in same]
+    others = f"; there are those of another name: {', '.join(names)}" if names else ""
+    return f"run `{command_of(folder.name)}` on this working folder first{others}"
 
 
 def _metadata(path: Path) -> dict[bytes, bytes]:

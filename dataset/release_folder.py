@@ -86,13 +86,13 @@ def list_tables(folder: Path, config: str) -> list[str]:
     files = read_manifest(folder)["files"]
     names = select_tables(config, files)
     if not names:
-        _, name = split_name(config)
-        command = "twigma embed"
-        if name:
-            command += f" --name {name}"
+        missing = f"{folder} has no {config}, but {', '.join(table_configs(files))}"
+        base, name = split_name(config)
+        if base != "embeddings":
+            raise FileNotFoundError(missing)
+        command = f"twigma embed --name {name}" if name else "twigma embed"
         raise FileNotFoundError(
-            f"{folder} has no {config}, but {', '.join(table_configs(files))}: "
-            f"`{command}`, then `twigma release` makes them"
+            f"{missing}: `{command}`, then `twigma release` makes them"
         )
     return names
 

@@ -19,6 +19,7 @@ from twigma.builder.clusters.kmeans import Floats, nearest_in
 from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.maps.image_map import positions
+from twigma.builder.maps.kept_places import KeptPlaces
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
 from twigma.core.model_identity import describe, differing_columns
@@ -136,7 +137,11 @@ def _write(
         placed = empty
     originals = images.originals
     of_originals = np.searchsorted(originals, images.representative)
-    places = _places(images, placed, fit, blocks)[of_originals]
+    # Which images have places already depends on the part before.
+    earlier = None if before is None else before.provenance
+    made_from = fingerprint([provenance, earlier])
+    with KeptPlaces(work.kept_places_file, made_from) as kept:
+        places = _places(images, placed, fit, blocks, kept)[of_originals]
     names = images.vectors.names
     images_of_part = pa.table({"image_name": names})
     table = place(images_of_part, labels + 1, places, fit.provenance["k"])
@@ -156,7 +161,13 @@ def _part_of(work: Workspace, fit: str) -> _Part | None:
     return _Part(provenance, read_part(path))
 
 
-def _places(images: Embedded, known: pa.Table, fit: Fit, blocks: RowBlocks) -> Floats:
+def _places(
+    images: Embedded,
+    known: pa.Table,
+    fit: Fit,
+    blocks: RowBlocks,
+    kept: KeptPlaces,
+) -> Floats:
     """Position float32[n, 2] of each image that stays: the one it has had since the fit, or a new one."""
     originals = images.originals
     names = images.vectors.names.take(pa.array(originals))
@@ -167,7 +178,7 @@ def _places(images: Embedded, known: pa.Table, fit: Fit, blocks: RowBlocks) -> F
     result[is_known, 0] = known["UMAP_dim_1"].to_numpy()[rows]
     result[is_known, 1] = known["UMAP_dim_2"].to_numpy()[rows]
     others = originals[~is_known]
-    result[~is_known] = positions(fit.image_map, images.vectors, others, blocks)
+    result[~is_known] = positions(fit.image_map, images.vectors, others, blocks, kept)
     return result
 
 

@@ -33,6 +33,7 @@ from twigma.builder.engine.row_blocks import RowBlocks, row_blocks
 from twigma.builder.engine.vectors import Indices
 from twigma.builder.maps import FEWEST
 from twigma.builder.maps.image_map import image_map, positions
+from twigma.builder.maps.kept_places import KeptPlaces
 from twigma.builder.stages.dedupe import REASONS
 from twigma.core import columns
 from twigma.core.names import DEFAULT
@@ -153,7 +154,8 @@ def _fit(
     centroids = kmeans(vectors, ordered, k, seed=seed, blocks=blocks)
     centroids = numbered(centroids, before)
     on = image_map(vectors, ordered, seed=seed)
-    places = positions(on, vectors, originals, blocks)
+    with KeptPlaces(work.kept_places_file, provenance["fit"]) as kept:
+        places = positions(on, vectors, originals, blocks, kept)
     every = np.arange(len(vectors))
     labels, distances = nearest_in(blocks, every, centroids)
     clusters = cluster_summary(labels[originals], distances[originals], k)

@@ -7,6 +7,7 @@ module computes the neighbours exactly and scales no weight by those of other im
 whatever is placed with it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from twigma.builder.engine.vectors import (
 )
 from twigma.builder.maps import FEWEST
 from twigma.builder.maps.descent import settle
+from twigma.builder.maps.kept_places import KeptPlaces
 from twigma.builder.maps.layout import NEIGHBOURS, layout
 from twigma.builder.maps.weights import strengths
 from twigma.core.neighbours.searcher import searcher
@@ -87,11 +89,16 @@ def image_map(vectors: Vectors, rows: Indices, *, seed: int = 0) -> ImageMap:
 
 
 def positions(
-    on: ImageMap, vectors: Vectors, rows: Indices, blocks: RowBlocks | None = None
+    on: ImageMap,
+    vectors: Vectors,
+    rows: Indices,
+    blocks: RowBlocks | None = None,
+    kept: KeptPlaces | None = None,
 ) -> Floats:
     """Position float32[n, 2] of each of these rows, int64[n]: a training image's own, others placed among them.
 
-    With `blocks`, which are those of `vectors` and may lie on a cluster, `rows` are ascending.
+    With `blocks`, which are those of `vectors` and may lie on a cluster, `rows` are ascending. With `kept`, what an
+    earlier run placed is taken from there, and what this one places is kept.
     """
     names = vectors.names.take(pa.array(rows))
     place = pc.index_in(names, value_set=on.names)
@@ -99,25 +106,36 @@ def positions(
     result = np.empty((len(rows), 2), np.float32)
     result[is_training] = on.positions[place.drop_null().to_numpy()]
     others = rows[~is_training]
-    # On a cluster each block makes its own search ready; here one is made for all.
-    if blocks is None or blocks.is_local or not len(others):
-        result[~is_training] = placed(on, vectors, others)
-    else:
-        result[~is_training] = np.concatenate(list(blocks.map(_place, others, on)))
+    places = [np.empty((0, 2), np.float32) if kept is None else kept.places]
+    for block in _placed(on, vectors, others[len(places[0]) :], blocks):
+        if kept is not None:
+            kept.add(block)
+        places.append(block)
+    result[~is_training] = np.concatenate(places)
     return result
 
 
-def _place(rows: Half, on: ImageMap) -> Floats:
-    """As `placed`, of one block of rows, float16[n, dim]."""
-    vectors = Vectors([as_column(rows)], pa.nulls(len(rows), pa.string()))
-    return placed(on, vectors, np.arange(len(rows)))
-
-
-def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
-    """Position float32[n, 2] of each of these rows, int64[n], among the training images; ValueError without any."""
-    result = np.empty((len(rows), 2), np.float32)
+def _placed(
+    on: ImageMap, vectors: Vectors, rows: Indices, blocks: RowBlocks | None
+) -> Iterator[Floats]:
+    """The positions of these rows, int64[n], block by block."""
     if not len(rows):
-        return result
+        return
+    # On a cluster each block makes its own search ready; here one is made for all.
+    if blocks is None or blocks.is_local:
+        yield from _placed_here(on, vectors, rows)
+    else:
+        yield from blocks.map(_place, rows, on)
+
+
+def _place(rows: Half, on: ImageMap) -> Floats:
+    """The positions of one block of rows, float16[n, dim]."""
+    vectors = Vectors([as_column(rows)], pa.nulls(len(rows), pa.string()))
+    return np.concatenate(list(_placed_here(on, vectors, np.arange(len(rows)))))
+
+
+def _placed_here(on: ImageMap, vectors: Vectors, rows: Indices) -> Iterator[Floats]:
+    """The positions of these rows among the training images, block by block; ValueError without any image."""
     if not len(on.rows):
         raise DataError(
             "no image of the map is left: run `twigma cluster`, which fits a new one"
@@ -129,8 +147,7 @@ def placed(on: ImageMap, vectors: Vectors, rows: Indices) -> Floats:
         points = unit_rows(vectors.take(rows[at : at + BLOCK]))
         similarity, near = search(points)
         distances = np.clip(1 - similarity, 0, None)
-        result[at : at + BLOCK] = _settled(on.positions, near, distances)
-    return result
+        yield _settled(on.positions, near, distances)
 
 
 def _settled(positions: Floats, near: Indices, distances: Floats) -> Floats:

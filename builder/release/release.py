@@ -47,7 +47,7 @@ from twigma.builder.release.provenance import (
     kinds_of_pages,
     stage_settings,
 )
-from twigma.builder.release.row_filter import STAGES, reason_order, select_rows
+from twigma.builder.release.row_filter import reason_order, select_rows
 from twigma.builder.release.tables import write_metadata
 from twigma.builder.release.version_history import (
     earlier_versions,
@@ -56,6 +56,7 @@ from twigma.builder.release.version_history import (
     refuse_used,
     require_version,
 )
+from twigma.core.names import STAGES
 from twigma.core.parts import fingerprint
 from twigma.core.pools.ray_pool import LOCAL, Engine
 from twigma.core.progress import notice

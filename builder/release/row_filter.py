@@ -30,7 +30,6 @@ REASONS = (
     "nsfw",
     "not selected",
 )
-STAGES = ("embed", "caption", "nsfw", "dedupe", "cluster")
 OPTIONAL = ("caption", "nsfw", "cluster")  # what nothing else of a release is made from
 ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
 ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]

@@ -18,7 +18,7 @@ from twigma.builder.release.version_history import remember
 from twigma.builder.removals import erase_lists
 from twigma.builder.removals.text_search import TextSearch
 from twigma.core.safety import folder_replacement, owned_folders, unfinished_reports
-from twigma.core.workspace import AnyWorkspace, inventory
+from twigma.core.workspace import AnyWorkspace, Workspace, inventory
 from twigma.rehydrate.posts.removed_ids import Removed
 
 TEXTS = (".json", ".jsonl", ".csv", ".html", ".md", ".txt", ".toml")
@@ -72,12 +72,18 @@ def check(derived: Sequence[Path], work: Path) -> Derived:
         elif erase_lists.is_hashtag_sheet(folder / inventory.HASHTAG_SHEET):
             hashtags.append(folder)
         else:
-            raise ValueError(
-                f"{named} is no {EXPECTED}: nothing was erased; leave it out, or name the right folder"
-            )
+            raise ValueError(_unknown(named))
     return Derived(
         tuple(dict.fromkeys(made)), tuple(sheets), tuple(hashtags), tuple(unfinished)
     )
+
+
+def _unknown(named: Path) -> str:
+    """What to say of a folder from which nothing can be erased."""
+    advice = "leave it out, or name the right folder"
+    if Workspace(named).images_file.exists():
+        advice = f"leave it out, and run `twigma removals FILE --work {named}` beside"
+    return f"{named} is no {EXPECTED}: nothing was erased; {advice}"
 
 
 def _stopped_analysis(folder: Path) -> Path | None:

@@ -25,6 +25,7 @@ from twigma.rehydrate.posts.post_fields import photo_id
 from twigma.rehydrate.posts.removed_ids import read_removed
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,80}(?:\.[A-Za-z0-9_.-]{1,80})?")
+ADDRESS = re.compile(r"https?://\S{1,4000}", re.IGNORECASE)
 MEDIA_KEY = re.compile(r"[0-9]+_([0-9]{15,19})")
 LOOKALIKE = re.compile(r"(?=.*[lIO])[0-9lIO]{12,}")  # letters among the digits of an id
 COLUMNS = (*NAMES, "image_name", "media_key", "name", "url", "address")
@@ -66,7 +67,7 @@ class _Requested(NamedTuple):
 
 
 def read_requests(path: Path) -> Requests:
-    """The ids in a file: posts, images, media keys, or addresses of posts or photos; results of a compliance job too.
+    """The ids in a file: posts, images, media keys, or addresses of posts or images; results of a compliance job too.
 
     Raises FileNotFoundError, or ValueError naming the lines that are none of these, or when ids were rounded on the
     way.
@@ -111,7 +112,7 @@ def _text(row: Row) -> str:
 
 
 def _name(text: str) -> str:
-    """The id of a post or an image that a line names; empty where it names none."""
+    """The id of a post or an image that a line names, or the address of another image; empty where it names none."""
     match = MEDIA_KEY.fullmatch(text)
     if match:
         return match[1]
@@ -123,9 +124,8 @@ def _name(text: str) -> str:
     photo = photo_id(text)
     if photo is not None:
         return photo
-    if NAME.fullmatch(text) and not LOOKALIKE.fullmatch(text):
-        return text
-    return ""
+    is_name = NAME.fullmatch(text) and not LOOKALIKE.fullmatch(text)
+    return text if is_name or ADDRESS.fullmatch(text) else ""
 
 
 def _why(text: str) -> str:
@@ -188,10 +188,10 @@ def match_requests(work: AnyWorkspace, names: Iterable[str]) -> Matched:
 
     An id with zeros in front is the image of that name, where there is one, otherwise the post, or the photo of a post,
     without them: among pictures of one's own, 003 is another than 3. One that names nothing is kept from coming back,
-    with the zeros and without.
+    with the zeros and without. ValueError for an address that is of no image there, as it could not be kept so.
     """
     work = Workspace(work)
-    names = list(names)
+    names = _without_addresses(work, names)
     plain = {name: name.lstrip("0") for name in names if name.isdecimal()}
     known, own = _known_among(work, {*names, *plain.values()})
     removed = read_removed(work)
@@ -207,6 +207,24 @@ def match_requests(work: AnyWorkspace, names: Iterable[str]) -> Matched:
             unmatched.append(name)
             matched |= {name, number} - own
     return Matched(matched, unmatched)
+
+
+def _without_addresses(work: Workspace, names: Iterable[str]) -> list[str]:
+    """The names, with the names of the images that were fetched from an address in its place."""
+    listed = list(dict.fromkeys(names))
+    addresses = [name for name in listed if ADDRESS.fullmatch(name)]
+    if not addresses:
+        return listed
+    images = work.image_rows("image_name", "url")
+    fetched = images.filter(pc.is_in(images["url"], value_set=pa.array(addresses)))
+    unknown = set(addresses) - set(fetched["url"].to_pylist())
+    if unknown:
+        raise ValueError(
+            f"{work}: no image was fetched from {', '.join(sorted(unknown)[:LISTED])}: correct the address, or name "
+            "the image; nothing was taken out"
+        )
+    others = [name for name in listed if name not in addresses]
+    return list(dict.fromkeys([*others, *fetched["image_name"].to_pylist()]))
 
 
 def _known_among(work: Workspace, wanted: set[str]) -> tuple[set[str], set[str]]:

@@ -9,9 +9,8 @@ import datetime
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from twigma.builder.release.row_filter import STAGES
 from twigma.builder.status.stage_progress import shards_without
-from twigma.core.names import command_of, split_name
+from twigma.core.names import STAGES, command_of, split_name
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards, read_finished_shards
 from twigma.rehydrate.images.shards import shard_at, write_manifest

@@ -16,11 +16,10 @@ import pyarrow as pa
 
 from twigma.builder.engine.engine import count_empty
 from twigma.builder.models import clip_names
-from twigma.builder.release.row_filter import STAGES
 from twigma.builder.stages import caption
 from twigma.builder.status.facts import StageFacts
 from twigma.core.model_identity import differing_columns
-from twigma.core.names import command_of, split_name
+from twigma.core.names import STAGES, command_of, split_name
 from twigma.core.parts import embedding_stage
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.rehydrate.accounting import FinishedShards

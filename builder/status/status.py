@@ -15,7 +15,6 @@ from typing import TypeVar, cast
 import pyarrow as pa
 
 import twigma
-from twigma.builder.release.row_filter import STAGES
 from twigma.builder.status.facts import (
     Facts,
     Progress,
@@ -28,7 +27,7 @@ from twigma.builder.status.next_step import next_step
 from twigma.builder.status.open_searches import resume_command
 from twigma.builder.status.stage_progress import stage_progress
 from twigma.core import locks
-from twigma.core.names import command_of
+from twigma.core.names import STAGES, command_of
 from twigma.core.safety import owned_folders, unfinished_reports
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.own_release import find_own_release

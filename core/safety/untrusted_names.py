@@ -28,6 +28,8 @@ def refuse_paths(names: Iterable[Any], where: str) -> None:
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:
     """ValueError where a file of a folder is a link that leads out of it; into the Hub's own cache it may."""
+    names = list(names)
+    refuse_paths(names, f"the list of files of {folder}")
     inside = [os.path.realpath(folder)]
     if (
         folder.parent.name == "snapshots"

@@ -62,6 +62,7 @@ HOLDINGS = (
     Holding("columns/*/*.arrow", "ids and what models say of the images", "parts"),
     Holding("columns/*/*/*.arrow", "columns of a part that is not finished", "deleted"),
     Holding("models/*/*.arrow", "embeddings by id", "parts"),
+    Holding("columns/cluster/.places", "places on a map", "deleted"),
     Holding("models/*/*.csv", "counts", "nothing"),
     Holding("models/pins.json", "commits of models", "nothing"),
     Holding("models/licences.json", "licences of models", "nothing"),

@@ -215,6 +215,11 @@ class WorkspacePaths(os.PathLike[str]):
         return self.cluster_fit / "map.arrow"
 
     @property
+    def kept_places_file(self) -> Path:
+        """Places of images on the map, while these are computed (`builder/maps/kept_places.py`)."""
+        return self.columns / "cluster" / ".places"
+
+    @property
     def crosswalk_file(self) -> Path:
         """Images by their label in the fit before and in this one."""
         return self.cluster_fit / "crosswalk.csv"

@@ -23,6 +23,8 @@ from twigma.builder.stages.caption import caption_shards
 from twigma.builder.stages.dedupe import dedupe
 from twigma.builder.stages.embed import embed_shards
 from twigma.cli import main
+from twigma.core import columns
+from twigma.core.files import write_parquet
 from twigma.core.parts import read_part
 from twigma.core.workspace import Workspace
 from twigma.demo.platform.server import Platform
@@ -264,6 +266,33 @@ def test_an_image_whose_name_begins_with_zeros_is_itself(tmp_path):
     assert removals(tmp_path / "work", ["003", "005"]).unmatched == ["005"]
     left = pq.read_table(tmp_path / "work/images.parquet")["image_name"]
     assert left.to_pylist() == ["3", "5"]
+
+
+def test_an_image_is_named_by_the_address_it_was_fetched_from(tmp_path):
+    with tarfile.open(tmp_path / "mine.tar", "w") as tar:
+        for name in ("3", "5"):
+            staging_add(tar, name)
+    work = tmp_path / "work"
+    add_tars(work, [tmp_path / "mine.tar"])
+    images = pq.read_table(work / "images.parquet")
+    urls = [
+        f"https://example.org/a?{name}" for name in images["image_name"].to_pylist()
+    ]
+    write_parquet(work / "images.parquet", columns.add(images, url=urls))
+    with pytest.raises(
+        ValueError,
+        match=r"no image was fetched from https://example.org/b: .* nothing was taken",
+    ):
+        removals(work, ["https://example.org/a?3", "https://example.org/b"])
+    assert removals(work, ["https://example.org/a?3"]).unmatched == []
+    left = pq.read_table(work / "images.parquet")["image_name"]
+    assert left.to_pylist() == ["5"]
+
+
+def test_a_reference_set_is_no_folder_of_ours_to_delete(made, chosen):
+    with pytest.raises(ValueError, match=r"run `twigma removals FILE --work .*other`"):
+        shutil.copytree(made / "work", made / "other")
+        removals(made / "work", [chosen[0][0]], derived=[made / "other"])
 
 
 def test_where_nothing_matches_nothing_is_to_be_done(made):

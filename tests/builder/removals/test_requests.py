@@ -22,7 +22,7 @@ def test_requests_come_as_ids_keys_and_addresses(tmp_path):
         "1565745318061842433", "1565745318061842434", "1565745318061842435", "1565745318061842436",
         "1565745318061842432", "private-1",
     ]  # fmt: skip
-    file.write_text("1565745318061842433\nhttps://example.org/page\n")
+    file.write_text("1565745318061842433\nhttps://example.org/my page\n")
     with pytest.raises(
         ValueError, match=r"requests\.txt, line 2: expected the id or address"
     ):
