@@ -10,7 +10,7 @@ drops rows (`row_filter.py`). The same input gives the same bytes. The folder is
 """
 
 import datetime
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ from twigma.core.progress import notice
 from twigma.core.safety import folder_replacement, owned_folders
 from twigma.core.workspace import AnyWorkspace, Workspace
 from twigma.dataset.own_release import remember_release
+from twigma.dataset.selections import Selection
 from twigma.rehydrate.accounting import require_photos
 from twigma.rehydrate.posts.removed_ids import read_removed
 
@@ -111,87 +112,140 @@ def release(
     the cluster fails.
     """
     work = Workspace(work)
+    out = Path(out).resolve()
     released = work.with_named(STAGES)
     _check_options(released, near_duplicates, nsfw_threshold, without, embeddings)
     require_version(version)
-    out = Path(out).resolve()
     owned_folders.require_apart(out, work.path)
     refuse_foreign(out)
     refuse_replacing(out, select is not None)
     require_photos(work)
-    selection = find_selection(select, work)
-    whole = identity = load_identity(work)
-    stages = [name for name in released if name not in without]
     settings: dict[str, Any] = {
         "version": version,
         "near_duplicates": near_duplicates,
         "nsfw_threshold": nsfw_threshold,
         "embeddings": embeddings,
     }
-    if selection is not None:
-        identity = named_as_part(whole)
-        settings["selection"] = names_hash(selection)
-    before = earlier_versions(out, version)
-    earlier = published_versions(work, identity.name, before)
-    doi = earlier_doi_line(earlier)
-    described = {**settings, "identity": identity.to_json(), "doi": doi}
-    inputs = inputs_fingerprint(work, stages, described)
-    current = current_counts(out, inputs)
+    stages = [name for name in released if name not in without]
+    plan = _plan(work, out, stages, settings, find_selection(select, work))
+    current = current_counts(out, plan.inputs)
     if current is not None:
         remember_release(work, out)
         return replace(Counts(**current), written=False)
     refuse_another(out, work)
     remember_release(work, out)
-    _notice_missing(work, identity)
+    _notice_missing(work, plan.identity)
     refuse_used(version, out)
-    notice_step_back(version, before, out)
-    removed = read_removed(work.path)
+    notice_step_back(version, earlier_versions(out, version), out)
+    return _write(plan, engine)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A release that is to be written to `out`: of which columns, with which settings, and what it is made from.
+
+    Attributes
+    ----------
+    settings : version, near_duplicates, nsfw_threshold, embeddings, and of a part the hash of its selection.
+    whole, identity : what the dataset is; of a part, `identity` is named as one.
+    inputs : the fingerprint of all that decides what is written.
+    """
+
+    work: Workspace
+    out: Path
+    stages: Sequence[str]
+    settings: Mapping[str, Any]
+    selection: Selection | None
+    whole: Identity
+    identity: Identity
+    doi: str
+    inputs: str
+
+
+def _plan(
+    work: Workspace,
+    out: Path,
+    stages: Sequence[str],
+    settings: Mapping[str, Any],
+    selection: Selection | None,
+) -> _Plan:
+    whole = identity = load_identity(work)
+    if selection is not None:
+        identity = named_as_part(whole)
+        settings = {**settings, "selection": names_hash(selection)}
+    before = earlier_versions(out, settings["version"])
+    doi = earlier_doi_line(published_versions(work, identity.name, before))
+    described = {**settings, "identity": identity.to_json(), "doi": doi}
+    inputs = inputs_fingerprint(work, stages, described)
+    return _Plan(work, out, stages, settings, selection, whole, identity, doi, inputs)
+
+
+def _write(plan: _Plan, engine: Engine) -> Counts:
+    """Write the release in the place of the one before; ValueError where no row is left, or one is private."""
+    removed = read_removed(plan.work.path)
     rows, dropped = select_rows(
-        work, stages, removed, near_duplicates, nsfw_threshold, selection=selection
+        plan.work,
+        plan.stages,
+        removed,
+        plan.settings["near_duplicates"],
+        plan.settings["nsfw_threshold"],
+        selection=plan.selection,
     )
     if not len(rows):
-        raise ValueError(f"no row of {work} is left to release: {dropped}")
-    with folder_replacement.replacing(out) as folder:
+        raise ValueError(f"no row of {plan.work} is left to release: {dropped}")
+    with folder_replacement.replacing(plan.out) as folder:
         write_metadata(folder, rows)
         dimensions = write_embeddings(
             folder,
             rows["image_name"],
-            work,
-            stages,
-            type_name=embeddings,
+            plan.work,
+            plan.stages,
+            type_name=plan.settings["embeddings"],
             engine=engine,
         )
         counts = _count(rows, dropped, bool(dimensions))
-        files = describe_files(folder)
-        part = None
-        if selection is not None:
-            left_out = dropped.get(NOT_SELECTED, 0)
-            part = part_of(selection, whole, len(rows), left_out)
-        versions = history(out, rows, version, identity.date, work)
-        facts = Facts(
-            identity=identity,
-            version=version,
-            date=datetime.date.fromisoformat(versions[0]["date"]),
-            metadata=rows,
-            embeddings=counts.embeddings,
-            dimensions=dimensions,
-            embedding_type=embeddings,
-            dropped=dropped,
-            models={name: stage_settings(work, name) for name in stages},
-            origins=column_origins(work, stages),
-            collected=kinds_of_pages(work),
-            near_duplicates=near_duplicates,
-            doi=doi,
-            nsfw_threshold=nsfw_threshold,
-            files=files,
-            content=fingerprint(files),
-            history=versions,
-            part=part,
-        )
+        facts = _facts(plan, rows, dropped, dimensions, describe_files(folder))
         write_texts(folder, facts, removed)
-        write_manifest(folder, facts, inputs, settings, asdict(counts))
+        write_manifest(folder, facts, plan.inputs, plan.settings, asdict(counts))
         check_privacy(folder, rows["text"])
     return counts
+
+
+def _facts(
+    plan: _Plan,
+    rows: pa.Table,
+    dropped: Mapping[str, int],
+    dimensions: Mapping[str, int],
+    files: Mapping[str, Any],
+) -> Facts:
+    """What card, datasheet and MANIFEST.json tell of the rows (a row an image and post) and files of a release."""
+    work, settings = plan.work, plan.settings
+    part = None
+    if plan.selection is not None:
+        left_out = dropped.get(NOT_SELECTED, 0)
+        part = part_of(plan.selection, plan.whole, len(rows), left_out)
+    version = settings["version"]
+    versions = history(plan.out, rows, version, plan.identity.date, work)
+    return Facts(
+        identity=plan.identity,
+        version=version,
+        date=datetime.date.fromisoformat(versions[0]["date"]),
+        metadata=rows,
+        embeddings=len(rows) if dimensions else 0,
+        dimensions=dimensions,
+        embedding_type=settings["embeddings"],
+        dropped=dropped,
+        models={name: stage_settings(work, name) for name in plan.stages},
+        origins=column_origins(work, plan.stages),
+        collected=kinds_of_pages(work),
+        near_duplicates=settings["near_duplicates"],
+        doi=plan.doi,
+        nsfw_threshold=settings["nsfw_threshold"],
+        files=files,
+        content=fingerprint(files),
+        history=versions,
+        part=part,
+    )
 
 
 def _notice_missing(work: Workspace, identity: Identity) -> None:
