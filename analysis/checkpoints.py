@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from twigma.analysis.inputs.reference_similarity import ReferenceSimilarity
@@ -124,7 +125,9 @@ class Checkpoints:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy number as Python's."""
+    """A NumPy number as Python's; TypeError for anything else."""
+    if not isinstance(value, np.generic):
+        raise TypeError(f"{value!r} is no number")
     return value.item()
 
 

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 
 from twigma.core.locks import delete_abandoned, partial_of
 
+# How every Parquet file of a working folder is written.
+PARQUET: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
 # Called with every file that is finished: the mirror of an object store sends it there (`core/storage`).
 ON_FINISHED: list[Callable[[Path], None]] = []
 
@@ -82,7 +84,7 @@ def write_json(path: Path, value: Any, *, private: bool = False) -> None:
 def write_parquet(path: Path, table: pa.Table, *, private: bool = False) -> None:
     """Write a table, one row per image, post or text, as a Parquet file atomically (zstd)."""
     with atomic(path, private=private) as partial:
-        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, partial, **PARQUET)
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:

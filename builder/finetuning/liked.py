@@ -51,11 +51,11 @@ from twigma.builder.release.chosen import (
     with_selection,
 )
 from twigma.builder.release.row_filter import (
-    ORDER,
     exclusion_reasons,
     join_stages,
     refuse_repeated,
 )
+from twigma.core import columns
 from twigma.core.files import file_sha256, write_json
 from twigma.core.parts import fingerprint
 from twigma.core.safety import folder_replacement, owned_folders
@@ -209,7 +209,7 @@ def choose_images(
         )
         uneven = uneven_sentence(strata)
     table = table.append_column("split", pa.array(splits.of_row, pa.string()))
-    rows = table.filter(splits.reasons.is_null()).sort_by(ORDER)
+    rows = table.filter(splits.reasons.is_null()).sort_by(columns.sort_keys())
     refuse_repeated(rows)
     return Selection(
         rows=rows,

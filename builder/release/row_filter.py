@@ -32,7 +32,6 @@ REASONS = (
 )
 OPTIONAL = ("caption", "nsfw", "cluster")  # what nothing else of a release is made from
 ID = re.compile(r"[0-9]{1,20}(_[0-9]+)?")
-ORDER = [(name, "ascending") for name in ("created_at", *columns.KEY)]
 
 
 def select_rows(
@@ -85,8 +84,8 @@ def _require_run(work: Workspace, stages: Collection[str]) -> None:
 def _rows_in_order(table: pa.Table, reasons: pa.ChunkedArray) -> pa.Array:
     """The rows that have no reason to be left out, int64, in the order of a release."""
     kept = pa.array(np.flatnonzero(reasons.is_null().to_numpy()))
-    keys = take_table(table.select([name for name, _ in ORDER]), kept)
-    return kept.take(pc.sort_indices(keys, sort_keys=ORDER))
+    keys = take_table(table.select(columns.ORDER), kept)
+    return kept.take(pc.sort_indices(keys, sort_keys=columns.sort_keys()))
 
 
 def _count_reasons(reasons: pa.ChunkedArray) -> dict[str, int]:

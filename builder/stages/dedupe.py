@@ -49,7 +49,6 @@ PAPER = ("media_id", "embedding")  # what the paper removes
 REASONS = (*PAPER, "pixels", "near")
 # Re-encoded and resized copies have a larger cosine, other images of the same prompt mostly a smaller one.
 NEAR = 0.995
-ORDER = ("created_at", "id", "image_name")
 ADDS = ("duplicate_of", "duplicate_reason", "duplicate_cosine")
 
 Flags = npt.NDArray[np.bool_]
@@ -79,7 +78,7 @@ def _dedupe(
     work: Workspace, near: float | None, embedding: str, engine: Engine
 ) -> dict[str, int]:
     embed = with_name("embed", embedding)
-    images = work.image_rows(*ORDER)
+    images = work.image_rows(*columns.ORDER)
     vectors, embed_marks = read_vectors(work, embed)
     stored = _stored(work, embed)
     provenance = Provenance(
@@ -124,7 +123,7 @@ def counts(table: pa.Table, embedded: pa.Array) -> dict[str, int]:
     }
 
 
-@stage(reads=ORDER, adds=ADDS)
+@stage(reads=columns.ORDER, adds=ADDS)
 def mark(
     images: pa.Table,
     vectors: Vectors,
@@ -233,8 +232,7 @@ def _places(names: pa.Array, among: pa.Array) -> tuple[Flags, Indices]:
 
 def _rank(images: pa.Table) -> Indices:
     """Place of each row in the order of (created_at, id, image_name); rows without a date come last."""
-    keys = [(name, "ascending") for name in ORDER]
-    order = pc.sort_indices(images, sort_keys=keys).to_numpy()
+    order = pc.sort_indices(images, sort_keys=columns.sort_keys()).to_numpy()
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank

@@ -9,6 +9,7 @@ from twigma.core.columns.declared import (
     EMBEDDING_DIM,
     KEY,
     METADATA,
+    ORDER,
     PAPER_K,
     PUBLISHED,
     Column,
@@ -30,6 +31,7 @@ from twigma.core.columns.tables import (
     join,
     require,
     schema,
+    sort_keys,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "KEY",
     "LABELS",
     "METADATA",
+    "ORDER",
     "PAPER_K",
     "PUBLISHED",
     "Column",
@@ -53,5 +56,6 @@ __all__ = [
     "present",
     "require",
     "schema",
+    "sort_keys",
     "those_of",
 ]

@@ -208,3 +208,4 @@ COLUMNS: Mapping[str, Column] = {column.name: column for column in _DECLARED}
 PUBLISHED = tuple(column.name for column in _DECLARED[:12])
 METADATA = tuple(c.name for c in _DECLARED if c.public and c.name != "embedding")
 KEY = ("id", "image_name")
+ORDER = ("created_at", *KEY)  # of the rows of the images table and of a release

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from twigma.core.columns.declared import KEY, Column
+from twigma.core.columns.declared import KEY, ORDER, Column
 from twigma.core.columns.names import declared, present
 from twigma.core.tables import joined_key, take_rows
 
@@ -86,6 +86,12 @@ def add(table: pa.Table, **values: Any) -> pa.Table:
         else:
             table = table.append_column(field, array)
     return table
+
+
+def sort_keys(names: Iterable[str] = ORDER) -> list[tuple[str, str]]:
+    """By what Arrow sorts rows of the images table: ORDER, as far as these columns are there."""
+    there = set(names)
+    return [(name, "ascending") for name in ORDER if name in there]
 
 
 def join(table: pa.Table, part: pa.Table) -> pa.Table:

@@ -18,7 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.files import atomic, file_sha256, fsync, read_parquet, write_json
+from twigma.core.files import (
+    PARQUET,
+    atomic,
+    file_sha256,
+    fsync,
+    read_parquet,
+    write_json,
+)
 from twigma.core.parts import part_is_current, read_part, read_provenance, write_part
 from twigma.core.progress import progress_bar
 from twigma.core.tables import Places
@@ -159,10 +166,9 @@ def _write(work: Workspace, tables: Iterator[pa.Table], schema: pa.Schema) -> No
     path = work.images_file
     # Not beside the table: what a killed run leaves there is deleted with the parsed pages.
     new = work.parsed_pages / path.name
-    options = {"compression": "zstd", "write_page_checksum": True}
     with (
         atomic(new, private=True) as file,
-        pq.ParquetWriter(file, schema, **options) as writer,
+        pq.ParquetWriter(file, schema, **PARQUET) as writer,
     ):
         for table in progress_bar(tables, desc="images table", unit="slice"):
             writer.write_table(table)

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from twigma.core import columns
 from twigma.core.tables import Places
 from twigma.rehydrate.posts.cut_texts import have_several, whole_texts
 from twigma.rehydrate.posts.row_numbers import (
@@ -34,7 +35,6 @@ from twigma.rehydrate.posts.row_numbers import (
 
 # Raise it when this module returns another answer for the same parts: the images table is then re-created.
 REVISION = 3
-ORDER = ("created_at", "id", "image_name")
 SKIPPED = pa.schema(
     [
         ("what", pa.string()),
@@ -105,7 +105,7 @@ def merge_snapshots(opened: Sequence[Part]) -> Merged:
 def ordered(
     opened: Sequence[Part], merged: Merged, schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    """The images table, sorted by ORDER, in slices of SLICE rows or a few more.
+    """The images table, in its order (`columns.ORDER`), in slices of SLICE rows or a few more.
 
     Tables have this schema; a column that a part does not have is null there.
     """
@@ -121,7 +121,7 @@ def ordered(
         end = int(np.searchsorted(merged.times, merged.times[last], side="right"))
         rows = np.sort(merged.rows[first:end])
         table = _updated(parts, parts.take(rows), rows, merged.updates)
-        table = table.sort_by([(name, "ascending") for name in ORDER])
+        table = table.sort_by(columns.sort_keys())
         known = follower_count.take(authors.of(table["author_id"]))
         yield _with_followers(table, known, schema)
         pa.default_memory_pool().release_unused()

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from twigma.analysis.figures.contract import Chapter, Figure
-from twigma.analysis.inference.blocks import FEW
 from twigma.analysis.inference.sample_weights import notes as weight_notes
 from twigma.analysis.inputs.annotation_sheets import label_folders
 from twigma.analysis.inputs.load import Inputs
@@ -69,6 +68,7 @@ def compute_corrected(data: Inputs, settings: Settings) -> Result:
     annotators.
     Values: `corrected/COLUMN/WHAT/GROUP/ESTIMATOR`, `alpha/COLUMN`.
     """
+    from twigma.analysis.annotation.label_remarks import label_remarks
     from twigma.analysis.annotation.read_labels import (
         distinct_images,
         labelled_images,
@@ -93,7 +93,7 @@ def compute_corrected(data: Inputs, settings: Settings) -> Result:
         tables.append(estimates.assign(column=column, not_drawable=later))
         authors = owners_of_images(data.images, answers.images["image_name"])
         agreements.append(_agreement(answers, authors, settings.seed))
-        remarks += _remarks(answers, rows, labelled)
+        remarks += label_remarks(answers, rows, labelled)
         n += int(labelled.is_labelled.sum())
     estimates = pd.concat(tables, ignore_index=True)
     names = [*KEYS, *(name for name in estimates if name not in KEYS)]
@@ -136,44 +136,6 @@ def _agreement(answers: Any, authors: Any, seed: int) -> dict[str, Any]:
     if (labels.notna().sum(axis=1) < 2).all():
         return found | {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0}
     return found | dict(krippendorff_alpha(labels, owners=authors, seed=seed))
-
-
-def _remarks(answers: Any, rows: pd.DataFrame, data: Labelled) -> list[str]:
-    """What a reader of the numbers has to know of the labels."""
-    column = answers.about.column
-    remarks = [f"{column}: {remark}" for remark in answers.remarks]
-    if "author_id" not in rows:
-        remarks.append(
-            f"{column}: authors are not known, so images of one post are taken together and intervals may be too "
-            "narrow (--work)"
-        )
-    labelled_authors = len(np.unique(data.author_codes[data.is_labelled]))
-    if labelled_authors < FEW:
-        remarks.append(
-            f"{column}: labels of {labelled_authors} authors only, so intervals are rough"
-        )
-    if answers.unsure:
-        remarks.append(
-            f"{column}: {answers.unsure:,} answers were “cannot tell” and count as no label"
-        )
-    missing = answers.drawn - len(answers.images)
-    if missing:
-        remarks.append(
-            f"{column}: {missing:,} of {answers.drawn:,} images that were drawn have no label; the others of their "
-            "stratum stand for them"
-        )
-    if answers.about.images > len(rows):
-        gone = answers.about.images - len(rows)
-        remarks.append(
-            f"{column}: of the {answers.about.images:,} images that were drawn from, the release lacks {gone:,} now"
-        )
-    if answers.about.images < len(rows):
-        remarks.append(
-            f"{column}: drawn from {answers.about.images:,} images, and the release has {len(rows):,} now; sheets of "
-            "an earlier version do not say which. The corrected share is right only if the others are like them: draw "
-            "again"
-        )
-    return remarks
 
 
 def _values(estimates: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Entry]:

@@ -11,7 +11,6 @@ from twigma.rehydrate.images import shards
 from twigma.rehydrate.images.shards import SIDECAR, Shard
 from twigma.rehydrate.sources.own_files.known import finished_shards
 
-ORDER = ("created_at", "id", "image_name")  # of the images table
 NEW_TABLE = ("id", "image_name", "created_at", "source", "url", "group", "path")
 # What stood beside the images; a column without any value is not added to the table.
 _BESIDE = ("created_at", "like_count", "author_id", "text", "url")
@@ -34,8 +33,7 @@ def extend_images_table(work: Workspace) -> None:
 
 def sorted_rows(table: pa.Table) -> pa.Table:
     """The rows of an images table in its order."""
-    order = [name for name in ORDER if name in table.column_names]
-    return sort_table(table, [(name, "ascending") for name in order])
+    return sort_table(table, columns.sort_keys(table.column_names))
 
 
 def added_shards(work: Workspace) -> list[Shard]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twigma.core import columns
-from twigma.core.files import atomic, read_parquet
+from twigma.core.files import PARQUET, atomic, read_parquet
 from twigma.core.progress import progress_bar
 from twigma.core.tables import take_rows, whole_table
 from twigma.core.workspace import AnyWorkspace, Workspace
@@ -38,10 +38,8 @@ SCHEMA = columns.schema(
         *(n for n in NAMES if n != "created_at"),
     )
 )
-ORDER = ("created_at", "id", "image_name")  # of the images table
 ROWS_A_BLOCK = 10_000
 ROWS_A_SLICE = 50_000  # of the images table, written at once
-PARQUET = {"compression": "zstd", "write_page_checksum": True}
 HASH_DIGITS = 24  # 96 bits: among a billion addresses no two share them
 NAMES_SHOWN = 20
 
@@ -182,8 +180,7 @@ def _fill(work: Workspace, known: pa.Table) -> int:
 
 def _write(path: Path, merged: pa.Table) -> None:
     """Write the images table, in its order."""
-    order = [name for name in ORDER if name in merged.column_names]
-    rows = pc.sort_indices(merged, [(name, "ascending") for name in order])
+    rows = pc.sort_indices(merged, columns.sort_keys(merged.column_names))
     wide = whole_table(merged)
     # Slice by slice: a sorted copy of the whole table would double the memory.
     with (
