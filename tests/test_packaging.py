@@ -31,6 +31,7 @@ ROOM_EXTRAS = {
     "rehydrate/fetch": ["rehydrate", "ray"],
     "dataset": [NO_EXTRA],
     "dataset/streams/image_stream.py": ["models"],  # torch, where it is installed
+    "dataset/streams/workers.py": ["models"],  # likewise
     "builder": ["models"],
     "builder/engine": ["models", "ray"],
     "builder/collect": ["rehydrate"],

@@ -13,7 +13,8 @@ def label_remarks(answers: Answers, rows: pd.DataFrame, data: Labelled) -> list[
 
     Parameters
     ----------
-    rows : the images of the release that could have been drawn. data : the same with their labels.
+    rows : a row an image of the release that could have been drawn.
+    data : the same images with their labels.
     """
     column = answers.about.column
     remarks = [f"{column}: {remark}" for remark in answers.remarks]

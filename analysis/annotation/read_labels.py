@@ -69,7 +69,10 @@ class Answers(NamedTuple):
     frame: Hashes | None = None  # of all images that could have been drawn
 
     def drawable(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Those of the images of a release that could have been drawn: of others, labels say nothing."""
+        """Those of the images of a release (`rows`, a row an image) that could have been drawn.
+
+        Of the others labels say nothing.
+        """
         if self.frame is None:
             return rows
         is_known = np.isin(name_hashes(rows["image_name"]), self.frame)

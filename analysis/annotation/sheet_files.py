@@ -88,7 +88,7 @@ def write_frame(folder: Path, names: Iterable[str]) -> None:
 
 
 def read_frame(folder: Path) -> Hashes | None:
-    """The hashes of the images that could have been drawn; None of a folder that an earlier version made."""
+    """The hashes of the images that could have been drawn, uint64 [n]; None of a folder of an earlier version."""
     path = folder / FRAME
     return read_parquet(path)[HASH].to_numpy() if path.exists() else None
 

@@ -166,8 +166,8 @@ def few_note(blocks: Mapping[str, float]) -> str:
 
     >>> few_note({"laion": 400.0})
     ''
-    >>> few_note({"twigma": 8.25})[:63]
-    'Few authors, artists or prompts: those of twigma count as 8.2 of'
+    >>> few_note({"twigma": 8.25})[:66]
+    'Few authors, artists or prompts: those of twigma count as 8.2 of o'
     """
     few = [f"those of {name} count as {n:.1f}" for name, n in blocks.items() if n < FEW]
     if not few:

@@ -36,7 +36,7 @@ def sample_weights(table: pa.Table) -> Floats | None:
 
 
 def total_weights(table: pa.Table) -> Floats | None:
-    """As `sample_weights`, for totals, to which equal weights matter too: None only where all are 1."""
+    """As `sample_weights`, float64 [n], for totals, to which equal weights matter too: None only where all are 1."""
     product = np.ones(1)
     for name in (COLUMN, SURVIVAL):
         weights = _column(table, name)

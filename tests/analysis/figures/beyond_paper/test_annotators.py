@@ -56,7 +56,7 @@ def sheet_by(authors):
 
 def test_few_or_unknown_authors_of_the_sheets_are_said():
     few = annotators._owner_notes(sheet_by(["ada", "ada", "bo", "bo"]), "ours")
-    assert len(few) == 1 and "the sheets counts as 2.0 of one size" in few[0]
+    assert len(few) == 1 and "those of the sheets count as 2.0 of one size" in few[0]
     many = sheet_by([str(number) for number in range(30)])
     assert annotators._owner_notes(many, "ours") == ()
     (unknown,) = annotators._owner_notes(many.drop(columns="owner"), "ours")

@@ -27,5 +27,5 @@ def test_the_share_of_the_model():
 
 def test_few_prompts_are_warned_of():
     (note,) = few_prompts(12)
-    assert "the images by prompt counts as 12.0 of one size, below 30" in note
+    assert "those of the images by prompt count as 12.0 of one size, below 30" in note
     assert few_prompts(30) == ()
