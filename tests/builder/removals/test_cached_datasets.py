@@ -15,9 +15,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of `datasets`, with one of each folder loaded."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     tables = {
-        "castles": {"image_name": ["pic010", "pic011"]},
-        "villages": {"image_name": ["pic011", None]},
-        "of a stranger": {"image_name": [10, 11]},
+        "castles": {"image_name": ["pic010", "pic011"], "like_count": [3, None]},
+        "villages": {"image_name": ["pic011", None], "embedding": [[1.0], [2.0]]},
+        "of a stranger": {"image_name": ["pic010", "pic011"], "label": [1, 2]},
         "of another": {"word": ["pic010", "pic011"]},
     }
     for name, values in tables.items():
