@@ -175,7 +175,7 @@ def read_model(folder: Path) -> dict[str, Any]:
     """
     paths = sorted(folder.glob("*.arrow"))
     if not paths:
-        raise FileNotFoundError(f"no columns in {folder}: {_how_to_make(folder)}")
+        raise FileNotFoundError(_no_columns(folder))
     provenances = {path.name: read_provenance(path) for path in paths}
     remedy = f"run `{command_of(folder.name)}` again with the one you want, which finishes it"
     refuse_mixture(str(folder), provenances, remedy)
@@ -230,16 +230,16 @@ def _computed_again(stage: str, provenance: Mapping[str, Any]) -> str:
     return f"twigma {stage} --embedding {name}" if name else command_of(stage)
 
 
-def _how_to_make(folder: Path) -> str:
-    """The command that writes the columns of a stage, and which others there are, as the end of a sentence."""
+def _no_columns(folder: Path) -> str:
+    """That a stage has no columns, the command that writes them, and which others there are."""
     there = sorted({path.parent.name for path in folder.parent.glob("*/*.arrow")})
     base, _ = split_name(folder.name)
     if base not in STAGES:
-        return f"no command makes them; there are {', '.join(there) or 'none'}"
+        return f"no columns in {folder}, and no command makes them; there are {', '.join(there) or 'none'}"
     same = [stage for stage in there if split_name(stage)[0] == base]
     names = [split_name(stage)[1] or "the default" for stage in same]
     others = f"; there are those of another name: {', '.join(names)}" if names else ""
-    return f"run `{command_of(folder.name)}` on this working folder first{others}"
+    return f"no columns in {folder}: run `{command_of(folder.name)}` on this working folder first{others}"
 
 
 def _metadata(path: Path) -> dict[bytes, bytes]:
