@@ -236,15 +236,21 @@ def _not_liked(path: Path, reason: str) -> ValueError:
 
 
 def check_files(
-    folder: AnyPath, names: Sequence[str] | None = None, *, contents: bool = True
+    folder: AnyPath, names: Sequence[str] | str | None = None, *, contents: bool = True
 ) -> None:
-    """Raise ValueError unless these files of a release (all by default) are as its MANIFEST.json says.
+    """Raise ValueError unless these files of a release (all by default, or one) are as its MANIFEST.json says.
 
     With `contents` the SHA-256 is compared, else only the size. A link that leads out of the folder is refused.
     """
     folder = Path(folder)
     files = read_manifest(folder)["files"]
+    names = [names] if isinstance(names, str) else names
     checked = list(files if names is None else names)
+    unknown = sorted(set(checked) - set(files))
+    if unknown:
+        raise ValueError(
+            f"expected files that the MANIFEST.json of {folder} lists, found {', '.join(unknown)}"
+        )
     missing = [name for name in checked if not (folder / name).exists()]
     if missing:
         present = sorted(name for name in files if (folder / name).exists())

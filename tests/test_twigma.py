@@ -291,6 +291,13 @@ def test_what_is_missing_of_a_release_and_what_is_there_is_named(here):
     ):
         load("embeddings")
     assert len(load()) == 26  # the metadata is complete
+    twigma.check_files(here / "twigma", "README.md")
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.json", "../x", "notes.md"])
+def test_a_file_that_no_manifest_lists_cannot_be_checked(here, name):
+    with pytest.raises(ValueError, match=f"lists, found {re.escape(name)}"):
+        twigma.check_files(here / "twigma", [name])
 
 
 @pytest.mark.parametrize(

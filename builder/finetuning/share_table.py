@@ -159,7 +159,9 @@ def margin_range(strata: Sequence[Stratum]) -> str:
             ranges[name].append(share)
     parts = []
     for name, shares in ranges.items():
-        parts.append(f"{min(shares):.1%} to {max(shares):.1%} in the {name}")
+        lowest, highest = f"{min(shares):.1%}", f"{max(shares):.1%}"
+        each = lowest if lowest == highest else f"{lowest} to {highest}"
+        parts.append(f"{each} in the {name}")
     return ", ".join(parts)
 
 

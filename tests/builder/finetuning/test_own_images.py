@@ -98,7 +98,7 @@ def test_followers_that_are_not_known_are_not_spoken_of(tmp_path: Path) -> None:
     words = ["liked", "--work", str(work), "--out", str(out), "--captions", "text"]
     printed = CliRunner().invoke(main, words)
     assert printed.exit_code == 0, printed.output
-    assert "share chosen: 10.0% to 10.0% in the years\n" in printed.output
+    assert "share chosen: 10.0% in the years\n" in printed.output
     assert "  followers are not known, so compared by time alone\n" in printed.output
     assert "left out: likes not in the top of posts at that time" in printed.output
     text = (out / "README.md").read_text()
